@@ -1,0 +1,7 @@
+"""Sources of batches."""
+
+from hookrl.collectors.episodes import EpisodeResults, run_episodes
+from hookrl.collectors.normalize import ObservationNormalizer
+from hookrl.collectors.vector import VectorCollector
+
+__all__ = ["EpisodeResults", "ObservationNormalizer", "VectorCollector", "run_episodes"]

@@ -1,0 +1,130 @@
+"""From what a user calls a policy to something the rollout can call at every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from tensordict import TensorDict
+from tensordict.nn import InteractionType, set_interaction_type
+
+from hookrl.envs.spaces import at, leaves, nest
+from hookrl.errors import InvalidType
+from hookrl.models.acting import Actor
+
+
+def as_actor(policy: Any, action_space: gym.Space[Any]) -> Actor:
+    """Return the fastest actor for `policy`.
+
+    Args:
+        policy: a hookrl model (anything with a method ``actor()``), a callable from a TensorDict
+            with "observation" to one with "action" (as torchrl's policies are), or None for
+            uniformly random actions.
+        action_space: of a single environment.
+
+    Raises:
+        InvalidType: if `policy` is none of these.
+    """
+    if policy is None:
+        return RandomActor(action_space)
+    if hasattr(policy, "actor") and callable(policy.actor):
+        actor: Actor = policy.actor()
+        return actor
+    if callable(policy):
+        return TensorDictActor(policy, action_space)
+    raise InvalidType(
+        f"policy is a {type(policy).__name__}: expected a hookrl model, a callable from TensorDict "
+        "to TensorDict, or None for random actions."
+    )
+
+
+class RandomActor:
+    """Acts uniformly at random; dimensions without bounds follow a standard normal distribution."""
+
+    def __init__(self, action_space: gym.Space[Any]) -> None:
+        self._leaves = leaves(action_space, "action")
+
+    def refresh(self) -> None:
+        """Nothing to do: there are no parameters."""
+
+    def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Uniform or normal numbers, one for each number of an action: ``[*shape, numbers]``."""
+        parts = []
+        for leaf in self._leaves:
+            draw = rng.random if _bounded(leaf.space) else rng.standard_normal
+            parts.append(draw((*shape, math.prod(leaf.shape)), dtype=np.float32))
+        return np.concatenate(parts, axis=-1)
+
+    def __call__(self, observation: Any, noise: np.ndarray | None = None) -> Any:
+        """Turn `noise` into actions."""
+        if noise is None:
+            raise InvalidType("a random policy has no deterministic actions: expected noise.")
+        actions, start = [], 0
+        for leaf in self._leaves:
+            stop = start + math.prod(leaf.shape)
+            part = noise[..., start:stop].reshape(*noise.shape[:-1], *leaf.shape)
+            actions.append((leaf.path, _to_action(leaf.space, part)))
+            start = stop
+        return nest(actions)
+
+
+class TensorDictActor:
+    """Acts through a policy that takes and returns TensorDicts and draws its own randomness."""
+
+    def __init__(self, policy: Callable[[Any], Any], action_space: gym.Space[Any]) -> None:
+        self._policy = policy
+        self._leaves = leaves(action_space, "action")
+
+    def refresh(self) -> None:
+        """Nothing to do: the policy is called as it is."""
+
+    def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Nothing but the shape: such a policy draws for itself."""
+        return np.empty((*shape, 0), dtype=np.float32)
+
+    def __call__(self, observation: Any, noise: np.ndarray | None = None) -> Any:
+        """Call the policy, deterministically if `noise` is None."""
+        tensors = _map(observation, _own_tensor)
+        size = _first(tensors).shape[:1]
+        kind = InteractionType.DETERMINISTIC if noise is None else InteractionType.RANDOM
+        with torch.no_grad(), set_interaction_type(kind):
+            action = self._policy(TensorDict({"observation": tensors}, batch_size=size))["action"]
+        if isinstance(_first(observation), torch.Tensor):
+            return action
+        return nest([(leaf.path, at(action, leaf.path).cpu().numpy()) for leaf in self._leaves])
+
+
+def _bounded(space: gym.Space[Any]) -> bool:
+    return not isinstance(space, spaces.Box) or space.is_bounded("both")
+
+
+def _to_action(space: gym.Space[Any], noise: np.ndarray) -> np.ndarray:
+    if isinstance(space, spaces.Discrete):
+        return (space.start + noise * space.n).astype(np.int64)
+    if isinstance(space, spaces.MultiDiscrete):
+        return (space.start + noise * space.nvec).astype(np.int64)
+    if isinstance(space, spaces.Box) and _bounded(space):
+        return (space.low + noise * (space.high - space.low)).astype(np.float32)
+    return noise
+
+
+def _own_tensor(value: Any) -> torch.Tensor:
+    # The environment may reuse its buffer while the policy keeps what it saw.
+    return value if isinstance(value, torch.Tensor) else torch.tensor(value)
+
+
+def _map(value: Any, function: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _map(child, function) for key, child in value.items()}
+    return function(value)
+
+
+def _first(value: Any) -> Any:
+    while isinstance(value, dict):
+        value = next(iter(value.values()))
+    return value

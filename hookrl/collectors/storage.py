@@ -1,0 +1,160 @@
+"""Where one batch is written, step by step, and how it becomes a TensorDict.
+
+A `BatchStorage` is allocated per batch and never used again, so nothing that was handed out ever
+changes. Environments that speak NumPy write through views of the tensors' memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+from hookrl.envs.spaces import Leaf, at, nest
+
+FinalObservation = tuple[int, Any, Any]
+"""Time step, indices of the environments that ended there, and their last observations."""
+
+
+class BatchStorage:
+    """Tensors of shape ``[envs, time, …]`` for one batch.
+
+    Args:
+        observation_leaves: what an observation consists of.
+        action_leaves: what an action consists of.
+        num_envs: environments.
+        steps: steps of each.
+        device: where the tensors live.
+        use_numpy: write through NumPy views (CPU only).
+    """
+
+    def __init__(
+        self,
+        observation_leaves: list[Leaf],
+        action_leaves: list[Leaf],
+        num_envs: int,
+        steps: int,
+        device: torch.device,
+        *,
+        use_numpy: bool,
+    ) -> None:
+        def empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+            return torch.empty((num_envs, steps, *shape), dtype=dtype, device=device)
+
+        def view(tensor: torch.Tensor) -> Any:
+            return tensor.numpy() if use_numpy else tensor
+
+        self._observations = [(f.path, empty(f.shape, f.dtype)) for f in observation_leaves]
+        self._actions = [(f.path, empty(f.shape, f.dtype)) for f in action_leaves]
+        self._reward = empty((), torch.float32)
+        self._terminated = empty((), torch.bool)
+        self._truncated = empty((), torch.bool)
+        self._observation_views = [(path, view(tensor)) for path, tensor in self._observations]
+        self._action_views = [(path, view(tensor)) for path, tensor in self._actions]
+        self._reward_view = view(self._reward)
+        self._terminated_view = view(self._terminated)
+        self._truncated_view = view(self._truncated)
+        self._final: list[FinalObservation] = []
+        self._batch_size = (num_envs, steps)
+
+    def write_decision(self, t: int, observation: Any, action: Any) -> None:
+        """Write what was seen and done at step `t`."""
+        for path, view in self._observation_views:
+            view[:, t] = at(observation, path)
+        for path, view in self._action_views:
+            view[:, t] = at(action, path)
+
+    def write_outcome(self, t: int, reward: Any, terminated: Any, truncated: Any) -> None:
+        """Write what step `t` led to."""
+        self._reward_view[:, t] = reward
+        self._terminated_view[:, t] = terminated
+        self._truncated_view[:, t] = truncated
+
+    def write_final(self, t: int, envs: Any, observations: Any) -> None:
+        """Write the last observations of the episodes that ended at step `t` in `envs`.
+
+        `observations` has one row for each of `envs` and belongs to the storage from now on.
+        """
+        self._final.append((t, envs, observations))
+
+    def finish(self, last_observation: Any, reset_frames: torch.Tensor | None) -> TensorDict:
+        """Return the batch.
+
+        Args:
+            last_observation: what the environments show after the last step.
+            reset_frames: bool ``[envs, time]``, True where a step only reset its environment;
+                None if there are no such frames.
+        """
+        terminated, truncated = self._terminated.unsqueeze(-1), self._truncated.unsqueeze(-1)
+        next_state = TensorDict(
+            {
+                "observation": nest(self._next_observations(last_observation)),
+                "reward": self._reward.unsqueeze(-1),
+                "done": terminated | truncated,
+                "terminated": terminated,
+                "truncated": truncated,
+            },
+            batch_size=self._batch_size,
+        )
+        at_reset = reset_frames
+        if at_reset is None:
+            at_reset = torch.zeros_like(self._terminated)
+        already_over = at_reset.unsqueeze(-1)
+        batch = TensorDict(
+            {
+                "observation": nest(self._observations),
+                "action": nest(self._actions),
+                "done": already_over,
+                "terminated": already_over.clone(),
+                "truncated": already_over.clone(),
+                "next": next_state,
+            },
+            batch_size=self._batch_size,
+        )
+        if reset_frames is not None:
+            batch["collector", "mask"] = ~reset_frames
+        return batch
+
+    def _next_observations(
+        self, last_observation: Any
+    ) -> list[tuple[tuple[str, ...], torch.Tensor]]:
+        """The following row, except where an episode ended: there its own last observation."""
+        shifted = []
+        for path, observation in self._observations:
+            following = torch.empty_like(observation)
+            following[:, :-1] = observation[:, 1:]
+            following[:, -1] = torch.as_tensor(at(last_observation, path))
+            for t, envs, final in self._final:
+                following[envs, t] = torch.as_tensor(at(final, path)).to(following)
+            shifted.append((path, following))
+        return shifted
+
+
+class TrajectoryIds:
+    """Numbers the episodes: ``("collector", "traj_ids")``, unique over the whole run."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.current = np.arange(num_envs)
+        self.next_id = num_envs
+
+    def assign(self, starts_after: np.ndarray) -> np.ndarray:
+        """Return the ids of a batch.
+
+        Args:
+            starts_after: bool ``[envs, time]``, True where the next step begins a new episode.
+
+        Returns:
+            int64 ``[envs, time]``.
+        """
+        counts = np.cumsum(starts_after.ravel())
+        # Each boundary, counted environment by environment, opens the next free id.
+        opened = np.where(starts_after, self.next_id - 1 + counts.reshape(starts_after.shape), -1)
+        latest = np.maximum.accumulate(opened, axis=1)
+        ids = np.empty_like(latest)
+        ids[:, 0] = self.current
+        ids[:, 1:] = np.where(latest[:, :-1] >= 0, latest[:, :-1], self.current[:, None])
+        self.current = np.where(latest[:, -1] >= 0, latest[:, -1], self.current)
+        self.next_id += int(counts[-1])
+        return ids

@@ -1,0 +1,127 @@
+"""Observation and action spaces as flat lists of tensors to store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from hookrl.errors import InvalidType
+
+Path = tuple[str, ...]
+"""Keys that lead to a leaf; empty for a space that is a leaf itself."""
+
+SUPPORTED = "Box, Discrete, MultiDiscrete, or a Dict of those"
+
+
+class Leaf(NamedTuple):
+    """One tensor of a space: where it is, and what one environment's entry looks like."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    space: gym.Space[Any]
+
+
+def leaves(space: gym.Space[Any], role: str) -> list[Leaf]:
+    """Return the leaves of `space`, in the space's own order.
+
+    float64 becomes float32, which networks compute in; integers keep their type, so images stay
+    uint8; discrete values are int64.
+
+    Args:
+        space: Box, Discrete, MultiDiscrete, or a Dict of those.
+        role: "observation" or "action", for the error text.
+
+    Raises:
+        InvalidType: if the space, or one inside it, is of another kind.
+    """
+    return list(_leaves(space, role, ()))
+
+
+def at(value: Any, path: Path) -> Any:
+    """Return the entry of nested mappings that `path` leads to."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def nest(values: list[tuple[Path, Any]]) -> Any:
+    """Inverse of taking leaves apart: nested dictionaries, or the single value itself."""
+    if len(values) == 1 and not values[0][0]:
+        return values[0][1]
+    nested: dict[str, Any] = {}
+    for path, value in values:
+        target = nested
+        for key in path[:-1]:
+            target = target.setdefault(key, {})
+        target[path[-1]] = value
+    return nested
+
+
+def own_copy(observation: Any, observation_leaves: list[Leaf]) -> Any:
+    """Copy a vector observation, floating-point numbers as float32.
+
+    What an environment returns may be its own buffer, which the next step overwrites.
+    """
+    return nest(
+        [(leaf.path, _copy(at(observation, leaf.path), leaf)) for leaf in observation_leaves]
+    )
+
+
+def action_fitter(action_leaves: list[Leaf]) -> Callable[[Any], Any]:
+    """Return the function that fits actions into the bounds of their spaces.
+
+    Stored actions stay as the policy drew them, since those are what log-probabilities belong to.
+    """
+
+    def clip(value: Any, space: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            low, high = (torch.as_tensor(b, device=value.device) for b in (space.low, space.high))
+            return value.clamp(low, high)
+        return np.minimum(np.maximum(value, space.low), space.high)
+
+    bounded = {leaf.path for leaf in action_leaves if isinstance(leaf.space, spaces.Box)}
+    if not bounded:
+        return lambda action: action
+
+    def fit(action: Any) -> Any:
+        return nest(
+            [
+                (leaf.path, clip(value, leaf.space) if leaf.path in bounded else value)
+                for leaf in action_leaves
+                for value in [at(action, leaf.path)]
+            ]
+        )
+
+    return fit
+
+
+def _copy(value: Any, leaf: Leaf) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(leaf.dtype, copy=True)
+    return np.array(value, dtype=np.float32 if leaf.dtype == torch.float32 else None)
+
+
+def _leaves(space: gym.Space[Any], role: str, path: Path) -> Iterator[Leaf]:
+    if isinstance(space, spaces.Dict):
+        for key, child in space.spaces.items():
+            yield from _leaves(child, role, (*path, key))
+    elif isinstance(space, spaces.Discrete):
+        yield Leaf(path, (), torch.int64, space)
+    elif isinstance(space, spaces.MultiDiscrete):
+        yield Leaf(path, tuple(space.shape), torch.int64, space)
+    elif isinstance(space, spaces.Box):
+        floating = np.issubdtype(space.dtype, np.floating)
+        dtype = torch.float32 if floating else torch.from_numpy(np.empty(0, space.dtype)).dtype
+        yield Leaf(path, tuple(space.shape), dtype, space)
+    else:
+        where = f" at {'.'.join(path)!r}" if path else ""
+        raise InvalidType(
+            f"the {role} space{where} is {space}: expected {SUPPORTED}; wrap the environment so "
+            "that it has one."
+        )

@@ -1,0 +1,87 @@
+"""From what a user has at hand (an id, functions, a ready object) to a vector environment."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from hookrl.errors import InvalidType, InvalidValue, UserError, did_you_mean
+
+EnvLike = (
+    str | Callable[[], gym.Env[Any, Any]] | Sequence[Callable[[], Any]] | VectorEnv[Any, Any, Any]
+)
+
+
+class MissingDependency(UserError, ImportError):
+    """An environment needs a package that is not installed."""
+
+
+def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env[Any, Any]:
+    """Make one environment by its id.
+
+    Gymnasium's passive checker is left out: it looks at every step of a training run for what a
+    test should find once.
+
+    Raises:
+        InvalidValue: if no environment has that id.
+        MissingDependency: if a package that it needs is not installed.
+    """
+    try:
+        return gym.make(env_id, disable_env_checker=True, **(env_kwargs or {}))
+    except gym.error.DependencyNotInstalled as error:
+        raise MissingDependency(f"the environment {env_id!r} needs a package: {error}.") from None
+    except gym.error.UnregisteredEnv:
+        raise InvalidValue(
+            f"unknown environment {env_id!r}{did_you_mean(env_id, gym.registry)}: expected an id "
+            "registered with gymnasium."
+        ) from None
+    except gym.error.Error as error:
+        raise InvalidValue(f"the environment id {env_id!r} cannot be used: {error}.") from None
+
+
+def make_vector_env(
+    env: EnvLike, num_envs: int = 1, env_kwargs: Mapping[str, Any] | None = None
+) -> VectorEnv[Any, Any, Any]:
+    """Return `env` as a vector environment.
+
+    Environments made here use autoreset mode DISABLED: the collector itself resets the ones that
+    ended. The observation of an episode's last step is then read before anything resets, so it is
+    the true one even if the environment reuses its observation buffer (SAME_STEP would hand out
+    the overwritten buffer), and no frame is spent on a reset (as NEXT_STEP would).
+
+    Args:
+        env: an environment id, a function that makes an environment, a list of such functions, or
+            a ready `gymnasium.vector.VectorEnv` of any autoreset mode.
+        num_envs: copies to make of an id or function.
+        env_kwargs: arguments for an environment made from its id.
+
+    Raises:
+        InvalidType: if `env` is none of these.
+        InvalidValue: if `num_envs` is below 1, or the id is unknown.
+    """
+    if isinstance(env, VectorEnv):
+        return env
+    if isinstance(env, gym.Env):
+        raise InvalidType(
+            f"env is an environment object ({env}): expected an id, a function that makes one, or "
+            "a vector environment, since each copy needs an object of its own."
+        )
+    if num_envs < 1:
+        raise InvalidValue(f"num_envs={num_envs}: expected at least 1.")
+    functions: list[Callable[[], Any]]
+    if isinstance(env, str):
+        functions = [functools.partial(make_env, env, env_kwargs)] * num_envs
+    elif callable(env):
+        functions = [env] * num_envs
+    elif isinstance(env, Sequence) and env and all(callable(function) for function in env):
+        functions = [*env]  # type: ignore[list-item]
+    else:
+        raise InvalidType(
+            f"env is a {type(env).__name__}: expected an environment id, a function, a list of "
+            "functions, or a gymnasium vector environment."
+        )
+    return SyncVectorEnv(functions, copy=False, autoreset_mode=AutoresetMode.DISABLED)

@@ -1,0 +1,121 @@
+"""What a hook is, and what it may know of the trainer it hangs on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
+
+from hookrl.state import restored, same_keys, snapshot
+
+if TYPE_CHECKING:
+    from tensordict import TensorDictBase
+    from tensordict.utils import NestedKey
+
+    from hookrl.hooks.registry import HookHandle
+
+
+class TrainerLike(Protocol):
+    """The part of a trainer that hooks may rely on."""
+
+    collected_frames: int
+    """Valid environment frames so far, frame skip included: the one step axis."""
+    optim_steps: int
+    """Optimization steps so far."""
+    optim_steps_per_batch: int | None
+    collector: Any
+    loss_module: Any
+    optimizer: Any
+    logger: Any
+    replay_buffer: Any
+    losses: TensorDictBase | None
+    """The losses of the current step: live from the loss call on, detached after the optimizer."""
+
+    @property
+    def mean_losses(self) -> dict[str, Any]:
+        """Mean of every entry of the losses over the current inner loop."""
+        ...
+
+    def register_op(
+        self, dest: str, op: Callable[..., Any], *, name: str | None = None, **options: Any
+    ) -> HookHandle:
+        """Hang `op` on the point `dest`."""
+        ...
+
+    def register_module(self, module_name: str, module: Any) -> None:
+        """Make the state of `module` part of the trainer's."""
+        ...
+
+    def request_stop(self, reason: str | None = None) -> None:
+        """End training after the current batch."""
+        ...
+
+    def end_inner_loop(self, reason: str | None = None) -> None:
+        """End the inner loop after this step, or before its first."""
+        ...
+
+
+class Mean(NamedTuple):
+    """A mean in two parts, so that several combine to the mean over everything they saw.
+
+    A logging hook returns it where batches weigh differently (episodes ended, valid frames).
+    """
+
+    total: Any
+    count: Any
+
+
+class TrainerHookBase(ABC):
+    """Base of all hooks: its state, and how it registers itself.
+
+    Beside the points, a hook may define any of these methods, each called with the trainer:
+    ``prepare`` (before every optimization step: what needs the host), ``on_train_start``,
+    ``on_batch_start`` (before the next batch is asked for), ``on_train_end`` (training ended in
+    good order), ``on_exception(trainer, error)`` and ``teardown`` (always, last).
+    A method ``set_seed(seed_sequence)`` receives the hook's own ``numpy.random.SeedSequence``.
+    """
+
+    state_fields: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are the hook's state: plain values, tensors or NumPy arrays."""
+    reads: tuple[NestedKey, ...] = ()
+    """TensorDict keys the hook needs; checked at its first call. Empty: unchecked."""
+    writes: tuple[NestedKey, ...] = ()
+    """TensorDict keys the hook adds; checked after its first call. Empty: unchecked."""
+    capturable: bool = False
+    """Whether ``__call__`` is pure tensor code that a captured step may contain."""
+    deferrable: bool = False
+    """Whether a hook at ``post_loss`` may as well run after the step."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of the state: tensors and plain values."""
+        return {field: snapshot(getattr(self, field)) for field in self.state_fields}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises:
+            MissingKey: if the entries are not exactly this hook's; nothing is changed then.
+        """
+        same_keys(state_dict, self.state_fields, owner=type(self).__name__)
+        values = {f: restored(state_dict[f], getattr(self, f)) for f in self.state_fields}
+        for field, value in values.items():
+            setattr(self, field, value)
+
+    @abstractmethod
+    def register(self, trainer: TrainerLike, name: str) -> None:
+        """Hang the hook on its points and make its state part of the trainer's."""
+
+
+Operation = TypeVar("Operation", bound=Callable[..., Any])
+
+
+def declares(
+    *, reads: tuple[NestedKey, ...] = (), writes: tuple[NestedKey, ...] = ()
+) -> Callable[[Operation], Operation]:
+    """Declare keys for one method of a hook that has several (see `TrainerHookBase.reads`)."""
+
+    def mark(operation: Operation) -> Operation:
+        operation.__dict__.update(reads=reads, writes=writes)
+        return operation
+
+    return mark

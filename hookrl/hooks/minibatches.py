@@ -1,0 +1,111 @@
+"""Minibatches of the collected batch: without replacement, several epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDictBase
+from tensordict.utils import NestedKey
+
+from hookrl.errors import InvalidValue
+from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.state import integer_seed
+
+
+class Minibatches(TrainerHookBase):
+    """Cuts each batch into minibatches, in a new random order every epoch.
+
+    Every valid frame is in exactly one minibatch of an epoch; sizes differ by one at most. Frames
+    that ``("collector", "mask")`` marks False are left out. When the epochs are over, the inner
+    loop ends.
+
+    Args:
+        minibatches: in each epoch.
+        epochs: passes over the batch.
+        keys: entries of the batch that the loss reads; None keeps all.
+
+    Raises:
+        InvalidValue: for counts below 1.
+    """
+
+    capturable = True
+    state_fields = ("_generator_state",)
+
+    def __init__(
+        self, minibatches: int, epochs: int = 1, *, keys: Sequence[NestedKey] | None = None
+    ) -> None:
+        if minibatches < 1 or epochs < 1:
+            raise InvalidValue(
+                f"Minibatches(minibatches={minibatches}, epochs={epochs}): expected at least 1 "
+                "of each."
+            )
+        self.minibatches = minibatches
+        self.epochs = epochs
+        self.keys = None if keys is None else list(keys)
+        self.reads = tuple(keys or ())
+        self._generator = torch.Generator()
+        self._valid: torch.Tensor | None = None
+        self._flat: TensorDictBase | None = None
+        self._frames = 0
+        self._epoch = 0
+        self._indices: list[torch.Tensor] = []
+        self._index: torch.Tensor | None = None
+
+    def set_seed(self, seed_sequence: np.random.SeedSequence) -> None:
+        """Seed the order of frames."""
+        self._generator.manual_seed(integer_seed(seed_sequence))
+
+    def register(self, trainer: TrainerLike, name: str = "minibatches") -> None:
+        """Look at each batch last at ``batch_process``; draw at ``process_optim_batch``."""
+        trainer.register_op("batch_process", self.start, name=f"{name}.start", priority=100)
+        trainer.register_op("process_optim_batch", self, name=name)
+        trainer.register_module(name, self)
+
+    def start(self, batch: TensorDictBase) -> None:
+        """Begin with a new batch: which of its frames count?"""
+        mask = batch.get(("collector", "mask"), None)
+        self._valid = None if mask is None else mask.reshape(-1).nonzero()[:, 0]
+        self._frames = batch.numel() if self._valid is None else len(self._valid)
+        self._epoch = 0
+        self._indices = []
+        self._flat = None
+
+    def prepare(self, trainer: TrainerLike) -> None:
+        """Draw the indices of the next minibatch, on the host."""
+        if not self._indices:
+            if self._epoch == self.epochs:
+                self._index = None
+                return
+            order = torch.randperm(self._frames, generator=self._generator)
+            if self._valid is not None:
+                order = self._valid[order.to(self._valid.device)]
+            parts = order.tensor_split(min(self.minibatches, max(self._frames, 1)))
+            self._indices = list(parts)[::-1]
+            self._epoch += 1
+            self._flat = None
+        self._index = self._indices.pop()
+
+    def __call__(self, batch: TensorDictBase) -> Any:
+        """Return the minibatch.
+
+        Raises:
+            StopIteration: when the last epoch is over.
+        """
+        if self._index is None:
+            raise StopIteration
+        if self._flat is None:
+            # Once per epoch: advantages may have been computed anew.
+            kept = batch if self.keys is None else batch.select(*self.keys)
+            self._flat = kept.reshape(-1)
+        return self._flat[self._index]
+
+    @property
+    def _generator_state(self) -> torch.Tensor:
+        return self._generator.get_state()
+
+    @_generator_state.setter
+    def _generator_state(self, state: torch.Tensor) -> None:
+        self._generator.set_state(state)

@@ -1,0 +1,49 @@
+"""Stops a run whose loss is no longer a number, before the optimizer spreads it to the weights."""
+
+from __future__ import annotations
+
+import torch
+from tensordict import TensorDictBase
+
+from hookrl.errors import UserError
+from hookrl.hooks.base import TrainerHookBase, TrainerLike
+
+PRIORITY = -100
+"""Ahead of every backward pass."""
+
+
+class NonFiniteLoss(UserError, FloatingPointError):
+    """A loss was infinite or not a number."""
+
+
+class NaNGuard(TrainerHookBase):
+    """Raises `NonFiniteLoss` at ``optimizer`` if any ``loss_…`` is NaN or infinite.
+
+    It reads a number from the device at every step, which on a GPU waits for the loss; register it
+    there with ``every`` to look less often.
+    """
+
+    def register(self, trainer: TrainerLike, name: str = "nan_guard", *, every: int = 1) -> None:
+        """Hang the guard ahead of every optimizer."""
+        self._trainer = trainer
+        trainer.register_op("optimizer", self, name=name, priority=PRIORITY, every=every)
+        trainer.register_module(name, self)
+
+    def __call__(
+        self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
+    ) -> None:
+        """Check the sum first, since it is finite exactly if all is well."""
+        named = [(key, value) for key, value in losses.items() if key.startswith("loss_")]
+        with torch.no_grad():
+            total = sum(value.sum() for _, value in named)
+        if torch.isfinite(torch.as_tensor(total)):
+            return
+        bad = [
+            f"{key} is {value.sum().item()}" for key, value in named if not value.isfinite().all()
+        ]
+        raise NonFiniteLoss(
+            f"{' and '.join(bad) or 'the sum of the losses is not finite'} after "
+            f"{self._trainer.optim_steps} optimizer steps and {self._trainer.collected_frames} "
+            "frames: expected finite losses; the optimizer was not stepped, so the weights are "
+            "those from before (a smaller learning rate or clip_norm may help)."
+        )

@@ -1,0 +1,361 @@
+"""Who hangs where: registration, order, checks and dispatch of hooks.
+
+A `PointHooks` holds the hooks of one point. When training starts it turns them into a flat tuple
+of callables, `calls`, in their final order; cadences, extra arguments and key checks are wrapped
+around an operation only where it has them, so calling a plain hook costs one function call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tensordict import TensorDictBase, is_tensor_collection
+from tensordict.utils import unravel_key
+
+from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
+from hookrl.hooks.cadence import Cadence
+from hookrl.hooks.points import POINTS, HookPoint, find_point
+
+Names = str | Iterable[str] | None
+
+
+class Registration:
+    """One operation at one point, with everything that was said when it was registered."""
+
+    def __init__(
+        self,
+        point: HookPoint,
+        op: Callable[..., Any],
+        name: str,
+        *,
+        priority: int,
+        before: Names,
+        after: Names,
+        cadence: Cadence,
+        kwargs: dict[str, Any],
+        frames: Callable[[], int],
+    ) -> None:
+        self.point = point
+        self.op = op
+        self.name = name
+        self.priority = priority
+        self.before = _as_names(before)
+        self.after = _as_names(after)
+        self.cadence = cadence
+        self.owner: Any = getattr(op, "__self__", op)
+        self._run: Callable[..., Any] = functools.partial(op, **kwargs) if kwargs else op
+        self._frames = frames
+        self._reads = _keys(op, "reads")
+        self._writes = _keys(op, "writes")
+        self.unchecked = bool(self._reads or self._writes) and bool(point.arguments)
+
+    def build(self) -> Callable[..., Any]:
+        """Return the callable that dispatch runs."""
+        if self.cadence.always and not self.unchecked:
+            return self._run
+        return self._careful_call
+
+    def _careful_call(self, *args: Any) -> Any:
+        if not self.cadence.always and not self.cadence.due(self._frames()):
+            return None
+        if not self.unchecked:
+            return self._run(*args)
+        self._check(args[0], self._reads, "reads", "holds")
+        result = self._run(*args)
+        after = result if is_tensor_collection(result) else args[0]
+        self._check(after, self._writes, "declares to write", "held afterwards")
+        self.unchecked = False
+        return result
+
+    def _check(self, data: Any, keys: tuple[Any, ...], verb: str, held: str) -> None:
+        present = _present_keys(data)
+        for key in keys:
+            if key not in present:
+                raise MissingKey(
+                    f"hook {self.name!r} at {self.point.name!r} {verb} the key {key!r}"
+                    f"{did_you_mean(str(key), map(str, present))}: "
+                    f"{self.point.arguments[0]} {held} {', '.join(map(str, present))}."
+                )
+
+
+class HookHandle:
+    """Returned by registration; `remove` takes the operation off its point again."""
+
+    def __init__(self, hooks: PointHooks, registration: Registration) -> None:
+        self._hooks = hooks
+        self._registration = registration
+
+    @property
+    def name(self) -> str:
+        """The name under which the operation is registered."""
+        return self._registration.name
+
+    def remove(self) -> None:
+        """Take the operation off its point; removing it twice is no error."""
+        self._hooks.remove(self._registration)
+
+
+class PointHooks:
+    """The hooks of one point, in order, and the ways to call them all."""
+
+    def __init__(self, point: HookPoint) -> None:
+        self.point = point
+        self.registrations: list[Registration] = []
+        self.calls: tuple[Callable[..., Any], ...] = ()
+        self._resolved: list[Registration] = []
+        self._live = False
+
+    def add(self, registration: Registration, *, explicit_name: bool) -> HookHandle:
+        """Add an operation.
+
+        Raises:
+            InvalidValue: if `explicit_name` and the name is taken at this point.
+        """
+        taken = [r.name for r in self.registrations]
+        if registration.name in taken:
+            if explicit_name:
+                raise InvalidValue(
+                    f"a hook named {registration.name!r} is registered at {self.point.name!r} "
+                    "already: expected a name of its own for each."
+                )
+            registration.name = _free_name(registration.name, taken)
+        self.registrations.append(registration)
+        self._changed()
+        return HookHandle(self, registration)
+
+    def remove(self, registration: Registration) -> None:
+        """Remove an operation if it is there."""
+        if registration in self.registrations:
+            self.registrations.remove(registration)
+            self._changed()
+
+    def resolve(self) -> None:
+        """Fix the order and build `calls`; later changes take effect at once.
+
+        Raises:
+            InvalidValue: if names in ``before``/``after`` are unknown or contradict each other.
+        """
+        self._resolved = _in_order(self.point, self.registrations)
+        self.calls = tuple(registration.build() for registration in self._resolved)
+        self._live = True
+
+    def _changed(self) -> None:
+        if self._live:
+            self.resolve()
+
+    def __iter__(self) -> Iterator[Registration]:
+        """Iterate over the registrations in the order in which they are called."""
+        return iter(_in_order(self.point, self.registrations))
+
+    # The three ways to call the hooks of a point differ in what becomes of a returned value.
+
+    def replace(self, value: Any, *rest: Any) -> Any:
+        """Thread `value` through the hooks; whatever one returns is what the next receives."""
+        call = None
+        try:
+            for call in self.calls:
+                result = call(value, *rest)
+                if result is not None:
+                    value = result
+        except Exception as error:
+            self._blame(error, call)
+            raise
+        return value
+
+    def run(self) -> None:
+        """Run the hooks; what they return means nothing."""
+        call = None
+        try:
+            for call in self.calls:
+                call()
+        except Exception as error:
+            self._blame(error, call)
+            raise
+
+    def collect(self, data: Any, report: Callable[[dict[str, Any]], None]) -> None:
+        """Run logging hooks on `data` and `report` every dictionary they return."""
+        call = None
+        try:
+            for call in self.calls:
+                metrics = call(data)
+                if metrics is not None:
+                    report(metrics)
+        except Exception as error:
+            self._blame(error, call)
+            raise
+
+    def _blame(self, error: Exception, call: Callable[..., Any] | None) -> None:
+        """Add to `error` which hook raised it; its type and text stay what they are."""
+        for registration, candidate in zip(self._resolved, self.calls, strict=True):
+            if candidate is call or candidate == call:
+                error.add_note(f"raised by hook {registration.name!r} at {self.point.name!r}")
+                return
+
+
+class HookRegistry:
+    """All hooks of a trainer, point by point.
+
+    Args:
+        frames: returns the frames collected so far; cadences in frames read it.
+    """
+
+    def __init__(self, frames: Callable[[], int]) -> None:
+        self._frames = frames
+        self.points = {name: PointHooks(point) for name, point in POINTS.items()}
+
+    def __getitem__(self, point: str) -> PointHooks:
+        """Return the hooks of `point`."""
+        return self.points[point]
+
+    def __iter__(self) -> Iterator[Registration]:
+        """Iterate over all registrations, point by point, in order of registration."""
+        for hooks in self.points.values():
+            yield from hooks.registrations
+
+    def register(
+        self,
+        dest: str,
+        op: Callable[..., Any],
+        *,
+        name: str | None,
+        priority: int,
+        before: Names,
+        after: Names,
+        every: int,
+        every_frames: int | None,
+        once: bool,
+        kwargs: dict[str, Any],
+    ) -> HookHandle:
+        """Add `op` to the point `dest`; see `Trainer.register_op`."""
+        point = find_point(dest)
+        chosen = name or _default_name(op)
+        _check_signature(point, op, chosen, kwargs)
+        registration = Registration(
+            point,
+            op,
+            chosen,
+            priority=priority,
+            before=before,
+            after=after,
+            cadence=Cadence(every, every_frames, once),
+            kwargs=kwargs,
+            frames=self._frames,
+        )
+        return self.points[dest].add(registration, explicit_name=name is not None)
+
+    def resolve(self) -> None:
+        """Check names and fix the order at every point."""
+        for hooks in self.points.values():
+            hooks.resolve()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counters of every registration that has a cadence, keyed by point and name."""
+        return {f"{r.point.name}/{r.name}": r.cadence.state_dict() for r in self._cadenced()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the counters of the registrations that `state` knows."""
+        for registration in self._cadenced():
+            key = f"{registration.point.name}/{registration.name}"
+            if key in state:
+                registration.cadence.load_state_dict(state[key])
+
+    def _cadenced(self) -> Iterator[Registration]:
+        return (registration for registration in self if not registration.cadence.always)
+
+
+def _in_order(point: HookPoint, registrations: list[Registration]) -> list[Registration]:
+    """Order by priority, then by before/after, then by registration."""
+    by_name = {registration.name: registration for registration in registrations}
+    earlier: dict[str, set[str]] = {name: set() for name in by_name}
+    for registration in registrations:
+        for other in (*registration.before, *registration.after):
+            if other not in by_name:
+                raise InvalidValue(
+                    f"hook {registration.name!r} at {point.name!r} is to run before or after "
+                    f"{other!r}{did_you_mean(other, by_name)}, which is not registered there: "
+                    f"expected one of {', '.join(by_name)}."
+                )
+        for first, second in (
+            *((registration.name, other) for other in registration.before),
+            *((other, registration.name) for other in registration.after),
+        ):
+            if by_name[first].priority > by_name[second].priority:
+                raise InvalidValue(
+                    f"at {point.name!r} hook {first!r} is to run before {second!r}, but its "
+                    f"priority {by_name[first].priority} puts it later than {second!r} with "
+                    f"{by_name[second].priority}: expected the smaller priority to run first."
+                )
+            earlier[second].add(first)
+
+    waiting = sorted(registrations, key=lambda registration: registration.priority)
+    ordered: list[Registration] = []
+    while waiting:
+        placed = {registration.name for registration in ordered}
+        ready = next((r for r in waiting if earlier[r.name] <= placed), None)
+        if ready is None:
+            names = ", ".join(repr(registration.name) for registration in waiting)
+            raise InvalidValue(
+                f"the before/after of the hooks {names} at {point.name!r} form a cycle: "
+                "expected an order that can be met."
+            )
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _check_signature(
+    point: HookPoint, op: Callable[..., Any], name: str, kwargs: dict[str, Any]
+) -> None:
+    if not callable(op):
+        raise InvalidType(
+            f"{name!r} at {point.name!r} is a {type(op).__name__}: expected something that can be "
+            f"called as {point.call}."
+        )
+    try:
+        signature = inspect.signature(op)
+    except ValueError:  # some builtins have none
+        return
+    try:
+        signature.bind(*point.arguments, **kwargs)
+    except TypeError as error:
+        raise InvalidType(
+            f"hook {name!r} has the signature {signature}, but {point.name!r} calls {point.call}"
+            f"{f' with {kwargs}' if kwargs else ''}: {error}."
+        ) from None
+
+
+def _default_name(op: Callable[..., Any]) -> str:
+    owner = getattr(op, "__self__", None)
+    if owner is not None and not inspect.ismodule(owner):
+        return f"{_snake_case(type(owner).__name__)}.{getattr(op, '__name__', 'call')}"
+    return getattr(op, "__name__", None) or _snake_case(type(op).__name__)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    number = 2
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
+def _as_names(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def _keys(op: Callable[..., Any], attribute: str) -> tuple[Any, ...]:
+    keys = getattr(op, attribute, ())
+    return tuple(unravel_key(key) for key in keys) if isinstance(keys, tuple | list) else ()
+
+
+def _present_keys(data: Any) -> list[Any]:
+    if isinstance(data, TensorDictBase) or is_tensor_collection(data):
+        return list(data.keys(include_nested=True))
+    return []

@@ -1,0 +1,37 @@
+"""Writes the final weights to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.loggers.atomic import replacing
+from hookrl.state import Stateful
+
+
+class SaveWeights(TrainerHookBase):
+    """When training ends in good order, saves the state of some parts in one file.
+
+    ``torch.load(path, weights_only=True)`` reads it: a dictionary from each part's name to its
+    ``state_dict``.
+
+    Args:
+        path: the file; it appears whole or not at all.
+        parts: what to save, by name.
+    """
+
+    def __init__(self, path: str | Path, parts: Mapping[str, Stateful]) -> None:
+        self.path = Path(path)
+        self.parts = dict(parts)
+
+    def register(self, trainer: TrainerLike, name: str = "save_weights") -> None:
+        """Hang on no point: the hook acts when training ends."""
+        trainer.register_module(name, self)
+
+    def on_train_end(self, trainer: TrainerLike) -> None:
+        """Write the file."""
+        with replacing(self.path) as temporary:
+            torch.save({name: part.state_dict() for name, part in self.parts.items()}, temporary)

@@ -1,0 +1,117 @@
+"""What PPO needs of a whole batch before it learns: log-probabilities, values, advantages.
+
+The rollout computes none of these; one forward pass over the batch, by the parameters that acted,
+gives them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from tensordict import TensorDictBase
+from tensordict.utils import NestedKey
+
+from hookrl.hooks.base import TrainerHookBase, TrainerLike
+
+
+class JudgesActions(Protocol):
+    """The part of an actor-critic that is used here; see `hookrl.models.ActorCritic`."""
+
+    observation_keys: list[NestedKey]
+    action_keys: list[NestedKey]
+
+    def evaluate_actions(self, observation: Any, action: Any) -> tuple[Any, Any, torch.Tensor]:
+        """Log-probability ``[B]``, entropy ``[B]`` and value ``[B, 1]``."""
+        ...
+
+    def value(self, observation: Any) -> torch.Tensor:
+        """Value ``[B, 1]``."""
+        ...
+
+
+class ValueEstimation(TrainerHookBase):
+    """Adds log-probabilities, values and advantages to each collected batch.
+
+    Writes ``action_log_prob`` ``[envs, time]``, ``state_value`` and ``("next", "state_value")``
+    ``[envs, time, 1]``, unless the batch has them (from a torchrl collector, say), and whatever the
+    estimator adds. The next value is that of the following row, except where an episode or the
+    batch ends: there it is computed from ``("next", "observation")``.
+
+    Args:
+        actor_critic: judges observations and actions.
+        estimator: adds ``advantage`` and ``value_target``, such as `hookrl.objectives.GAE`.
+        recompute_every: steps of the inner loop after which values and advantages are computed
+            again with the parameters as they are then (Andrychowicz et al. 2021, 3.5); the
+            log-probabilities stay those of the policy that acted. None: never.
+    """
+
+    writes = (
+        "action_log_prob",
+        "state_value",
+        ("next", "state_value"),
+        "advantage",
+        "value_target",
+    )
+
+    def __init__(
+        self,
+        actor_critic: JudgesActions,
+        estimator: Callable[[TensorDictBase], TensorDictBase],
+        *,
+        recompute_every: int | None = None,
+    ) -> None:
+        self.actor_critic = actor_critic
+        self.estimator = estimator
+        self.recompute_every = recompute_every
+        self.reads = (
+            *actor_critic.observation_keys,
+            *actor_critic.action_keys,
+            ("next", "done"),
+            ("next", "terminated"),
+        )
+        self._steps = 0
+
+    def register(self, trainer: TrainerLike, name: str = "value_estimation") -> None:
+        """Hang the estimation on ``batch_process``, its repetition on ``process_optim_batch``."""
+        trainer.register_op("batch_process", self, name=name)
+        if self.recompute_every is not None:
+            trainer.register_op(
+                "process_optim_batch", self.recompute, name=f"{name}.recompute", priority=-10
+            )
+        trainer.register_module(name, self)
+
+    @torch.no_grad()
+    def __call__(self, batch: TensorDictBase) -> TensorDictBase:
+        """Add everything that is missing."""
+        self._steps = 0
+        flat = batch.reshape(-1)
+        if "action_log_prob" not in batch or "state_value" not in batch:
+            log_prob, _, value = self.actor_critic.evaluate_actions(
+                flat["observation"], flat["action"]
+            )
+            batch.setdefault("action_log_prob", log_prob.view(batch.shape))
+            batch.setdefault("state_value", value.view(*batch.shape, 1))
+        if ("next", "state_value") not in batch.keys(True):
+            batch["next", "state_value"] = self._next_values(batch)
+        return self.estimator(batch)
+
+    @torch.no_grad()
+    def recompute(self, batch: TensorDictBase) -> None:
+        """Judge the batch anew at the start of every epoch but the first."""
+        if self._steps and self.recompute_every and self._steps % self.recompute_every == 0:
+            value = self.actor_critic.value(batch.reshape(-1)["observation"])
+            batch["state_value"] = value.view(*batch.shape, 1)
+            batch["next", "state_value"] = self._next_values(batch)
+            self.estimator(batch)
+        self._steps += 1
+
+    def _next_values(self, batch: TensorDictBase) -> torch.Tensor:
+        value = batch["state_value"]
+        following = torch.empty_like(value)
+        following[:, :-1] = value[:, 1:]
+        ends = batch["next", "done"].squeeze(-1).clone()
+        ends[:, -1] = True
+        following[ends] = self.actor_critic.value(batch["next", "observation"][ends])
+        return following

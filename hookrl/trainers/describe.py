@@ -1,0 +1,51 @@
+"""Prints a trainer as the loop it runs, with every hook where it hangs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hookrl.hooks.points import POINTS, HookPoint
+
+if TYPE_CHECKING:
+    from hookrl.trainers.trainer import Trainer
+
+METHODS = ("on_train_start", "on_batch_start", "on_train_end", "on_exception", "teardown")
+
+
+def describe(trainer: Trainer) -> str:
+    """Return the loop as text: points in order, under each its hooks with class and cadence."""
+    points = list(POINTS.values())
+    inner = [index for index, point in enumerate(points) if point.inner]
+    steps = trainer.optim_steps_per_batch
+    lines = [f"for batch in {_kind(trainer.collector)}:  # until {trainer.total_frames:,} frames"]
+    for point in points[: inner[0]]:
+        lines += _point(trainer, point, 1)
+    times = "every sub-batch" if steps is None else f"{steps} times"
+    lines.append(f"    {times}, unless the inner loop is ended:")
+    for point in points[inner[0] : inner[-1] + 1]:
+        lines += _point(trainer, point, 2)
+        if point.name == "process_optim_batch":
+            lines.append(f"        losses = {_kind(trainer.loss_module)}(sub_batch)")
+    for point in points[inner[-1] + 1 :]:
+        lines += _point(trainer, point, 1)
+    around = [
+        f"    {name:<28} {_kind(module):<20} {', '.join(found)}"
+        for name, module in trainer.modules.items()
+        if (found := [method for method in METHODS if hasattr(module, method)])
+    ]
+    if around:
+        lines += ["around training:", *around]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _point(trainer: Trainer, point: HookPoint, depth: int) -> list[str]:
+    indent = "    " * depth
+    lines = [f"{indent}{point.name}"]
+    for registration in trainer.hooks[point.name]:
+        owner = _kind(registration.owner)
+        lines.append(f"{indent}    {registration.name:<28} {owner:<20} {registration.cadence}")
+    return lines
+
+
+def _kind(thing: Any) -> str:
+    return getattr(thing, "__name__", None) or type(thing).__name__

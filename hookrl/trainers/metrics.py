@@ -1,0 +1,106 @@
+"""Means of named scalars that stay tensors until somebody needs the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from hookrl.errors import InvalidType
+from hookrl.hooks.base import Mean
+
+_FOLD_AT = 256
+"""Entries kept before they are summed, which bounds memory however long an interval is."""
+
+
+class RunningMeans:
+    """Accumulates mappings of scalars and gives the mean of each name.
+
+    Adding costs one list append; nothing is computed and no device is waited for until `means`.
+    Values may be numbers, one-element tensors, or `Mean` pairs of total and count.
+    """
+
+    def __init__(self) -> None:
+        self._recent: list[Any] = []
+        self._totals: dict[str, Any] = {}
+        self._counts: dict[str, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._recent or self._totals)
+
+    def add(self, entries: Any) -> None:
+        """Take in a mapping (or TensorDict) of scalars."""
+        self._recent.append(entries)
+        if len(self._recent) >= _FOLD_AT:
+            self._fold()
+
+    def means(self) -> dict[str, Any]:
+        """Return the mean of every name since the last `clear`, in order of appearance."""
+        self._fold()
+        return {name: total / self._counts[name] for name, total in self._totals.items()}
+
+    def numbers(self) -> dict[str, float]:
+        """Return the means as floats; names that nothing was counted for are left out."""
+        self._fold()
+        floats = _as_floats([*self._totals.values(), *self._counts.values()])
+        totals, counts = floats[: len(self._totals)], floats[len(self._totals) :]
+        return {
+            name: total / count
+            for name, total, count in zip(self._totals, totals, counts, strict=True)
+            if count
+        }
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._recent, self._totals, self._counts = [], {}, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return totals and counts by name."""
+        self._fold()
+        return {name: [total, self._counts[name]] for name, total in self._totals.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from totals and counts."""
+        self.clear()
+        for name, (total, count) in state.items():
+            self._totals[name], self._counts[name] = total, count
+
+    def _fold(self) -> None:
+        columns: dict[str, list[Any]] = {}
+        for entries in self._recent:
+            for name, value in entries.items():
+                columns.setdefault(name, []).append(value)
+        self._recent = []
+        for name, values in columns.items():
+            total, count = _sum(name, values)
+            self._totals[name] = self._totals.get(name, 0.0) + total
+            self._counts[name] = self._counts.get(name, 0) + count
+
+
+def _as_floats(values: Iterable[Any]) -> list[float]:
+    """Turn numbers and one-element tensors into floats with a single device synchronisation."""
+    values = list(values)
+    tensors = [value.reshape(()).double() for value in values if isinstance(value, torch.Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(read) if isinstance(value, torch.Tensor) else float(value) for value in values]
+
+
+def _sum(name: str, values: list[Any]) -> tuple[Any, Any]:
+    pairs = [value for value in values if isinstance(value, Mean)]
+    if pairs:
+        return sum(pair.total for pair in pairs), sum(pair.count for pair in pairs)
+    if all(isinstance(value, torch.Tensor) for value in values):
+        if any(value.numel() != 1 for value in values):
+            shape = next(tuple(value.shape) for value in values if value.numel() != 1)
+            raise InvalidType(
+                f"the metric {name!r} is a tensor of shape {shape}: expected one element; a "
+                "logging hook reduces what it reports."
+            )
+        scalars = [value.detach().reshape(()).double() for value in values]
+        return torch.stack(scalars).sum(), len(values)
+    try:
+        return sum(float(value) for value in values), len(values)
+    except (TypeError, ValueError):
+        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise InvalidType(f"the metric {name!r} is a {kinds}: expected numbers.") from None

@@ -1,0 +1,201 @@
+"""Proximal policy optimization: nothing but hooks on the loop.
+
+Schulman et al., "Proximal Policy Optimization Algorithms" (arXiv:1707.06347); numbered details are
+those of Huang et al., "The 37 Implementation Details of Proximal Policy Optimization" (2022).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import gymnasium as gym
+import torch
+
+from hookrl.collectors import ObservationNormalizer, VectorCollector
+from hookrl.configs import PPOConfig, to_plain
+from hookrl.envs import make_vector_env
+from hookrl.hooks import (
+    CountFramesLog,
+    EpisodeStatistics,
+    ExplainedVariance,
+    KLEarlyStop,
+    LearningCurve,
+    LearningRateSchedule,
+    LogLosses,
+    LogScalar,
+    LogValidationReward,
+    Minibatches,
+    NaNGuard,
+    RewardScaling,
+    SaveWeights,
+    Throughput,
+    TorchThreads,
+    ValueEstimation,
+    linear_schedule,
+)
+from hookrl.loggers import RunDirectory
+from hookrl.models import ActorCritic
+from hookrl.objectives import GAE, ClipPPOLoss
+from hookrl.state import Seeds
+from hookrl.trainers.trainer import Trainer
+
+SCALED_REWARD = ("next", "scaled_reward")
+
+
+class PPOTrainer(Trainer):
+    """PPO from ready components; `from_config` builds them all.
+
+    Args:
+        collector: yields batches ``[envs, time]`` of the policy in `loss_module`.
+        total_frames: as for `Trainer`.
+        loss_module: has the ``actor_critic`` that is trained and ``in_keys``, as `ClipPPOLoss`.
+        optimizer: optimizes all losses.
+        epochs: passes over each batch.
+        minibatches: in each epoch.
+        gamma: discount.
+        lmbda: of generalized advantage estimation.
+        recompute_advantages: judge the batch anew at the start of every epoch but the first.
+        target_kl: end the inner loop after an epoch that moved the policy further; None: never.
+        scale_rewards: learn from rewards divided by the deviation of discounted returns.
+        clip_norm: bound of the gradients' total norm (detail 11).
+        **options: everything else that `Trainer` takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        collector: Any,
+        total_frames: int,
+        loss_module: Any,
+        optimizer: torch.optim.Optimizer,
+        epochs: int = 4,
+        minibatches: int = 4,
+        gamma: float = 0.99,
+        lmbda: float = 0.95,
+        recompute_advantages: bool = False,
+        target_kl: float | None = None,
+        scale_rewards: bool = False,
+        clip_norm: float | None = 0.5,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            collector=collector,
+            total_frames=total_frames,
+            optim_steps_per_batch=epochs * minibatches,
+            loss_module=loss_module,
+            optimizer=optimizer,
+            clip_norm=clip_norm,
+            **options,
+        )
+        if scale_rewards:
+            RewardScaling(gamma, out_key=SCALED_REWARD).register(self)
+        reward_key = SCALED_REWARD if scale_rewards else ("next", "reward")
+        ValueEstimation(
+            loss_module.actor_critic,
+            GAE(gamma, lmbda, reward_key=reward_key),
+            recompute_every=minibatches if recompute_advantages else None,
+        ).register(self)
+        Minibatches(minibatches, epochs, keys=loss_module.in_keys).register(self)
+        NaNGuard().register(self)
+        if target_kl is not None:
+            KLEarlyStop(target_kl, steps_per_epoch=minibatches).register(self)
+        # Statistics come from the reward as the environment gave it.
+        EpisodeStatistics().register(self)
+        LogScalar(("next", "reward"), "rollout/mean_reward", include_std=False).register(self)
+        LogScalar("state_value", "rollout/mean_value", include_std=False).register(self)
+        ExplainedVariance().register(self)
+        CountFramesLog(self.frame_skip).register(self)
+        LogLosses().register(self)
+        Throughput().register(self)
+
+    @classmethod
+    def from_config(cls, config: PPOConfig) -> PPOTrainer:
+        """Build environments, networks, loss, optimizer, logger and hooks from a configuration.
+
+        Raises:
+            InvalidValue: for an unknown environment.
+            InvalidType: for a space that is not supported.
+            ExistingFile: if the run directory is in use.
+        """
+        env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
+        actor_critic, normalizer = build_policy(
+            config, env.single_observation_space, env.single_action_space
+        )
+        optimizer = torch.optim.Adam(
+            actor_critic.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
+        )
+        run = None
+        if config.run_dir is not None:
+            run = RunDirectory.create(
+                config.run_dir, to_plain(config), algorithm="ppo", overwrite=config.overwrite
+            )
+        trainer = cls(
+            collector=VectorCollector(
+                env,
+                actor_critic,
+                frames_per_batch=config.num_envs * config.steps_per_env,
+                transform=normalizer,
+                device=None if config.device == "cpu" else config.device,
+            ),
+            total_frames=config.total_frames,
+            frame_skip=config.frame_skip,
+            loss_module=ClipPPOLoss(
+                actor_critic,
+                clip_epsilon=config.clip_epsilon,
+                entropy_coeff=config.entropy_coeff,
+                critic_coeff=config.critic_coeff,
+                loss_critic_type=config.loss_critic_type,
+                normalize_advantage=config.normalize_advantage,
+                clip_value=config.clip_value,
+            ),
+            optimizer=optimizer,
+            epochs=config.epochs,
+            minibatches=config.minibatches,
+            gamma=config.gamma,
+            lmbda=config.gae_lambda,
+            recompute_advantages=config.recompute_advantages,
+            target_kl=config.target_kl,
+            scale_rewards=config.normalize_reward,
+            clip_norm=config.max_grad_norm,
+            logger=None if run is None else run.logger(),
+            log_interval=config.log_interval,
+            progress_bar=config.progress_bar,
+            seed=config.seed,
+        )
+        if config.anneal_learning_rate:  # detail 4
+            rate = linear_schedule(config.learning_rate, 0.0, config.total_frames)
+            LearningRateSchedule(optimizer, rate).register(trainer)
+        if config.torch_threads is not None:
+            TorchThreads(config.torch_threads).register(trainer)
+        if config.evaluation.interval:
+            LogValidationReward(
+                policy_exploration=actor_critic,
+                environment=config.env,
+                env_kwargs=config.env_kwargs,
+                record_interval=config.evaluation.interval,
+                episodes=config.evaluation.episodes,
+                num_envs=config.evaluation.num_envs,
+                view=None if normalizer is None else normalizer.frozen,
+            ).register(trainer)
+        if run is not None:
+            parts: dict[str, Any] = {"actor_critic": actor_critic}
+            if normalizer is not None:
+                parts["observation_normalizer"] = normalizer
+            SaveWeights(run.weights_file, parts).register(trainer)
+            LearningCurve(run.metrics_file, run.learning_curve_file).register(trainer)
+        return trainer
+
+
+def build_policy(
+    config: PPOConfig, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+) -> tuple[ActorCritic, ObservationNormalizer | None]:
+    """Build the network, with weights drawn by the config's seed, and the normaliser if any."""
+    actor_critic = ActorCritic.from_spaces(
+        observation_space,
+        action_space,
+        **dataclasses.asdict(config.network),
+        generator=Seeds(config.seed).torch("actor_critic"),
+    ).to(config.device)
+    normalizer = ObservationNormalizer(observation_space) if config.normalize_observation else None
+    return actor_critic, normalizer

@@ -1,0 +1,72 @@
+"""One optimization step, behind an interface of its own.
+
+The loop does not know how a step is carried out. `EagerStep` runs it operation by operation; an
+implementation that captures the same hooks in one graph can take its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tensordict import TensorDictBase
+
+from hookrl.errors import InvalidType
+
+if TYPE_CHECKING:
+    from hookrl.trainers.trainer import Trainer
+
+
+class OptimizationStep(Protocol):
+    """Carries out steps of the inner loop."""
+
+    def __call__(self, batch: Any, index: int) -> bool:
+        """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
+        ...
+
+
+class EagerStep:
+    """The step as the ten points describe it, one operation after the other."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        hooks = trainer.hooks
+        self._process_optim_batch = hooks["process_optim_batch"]
+        self._post_loss = hooks["post_loss"]
+        self._optimizer = hooks["optimizer"]
+        self._post_optim = hooks["post_optim"]
+        self._post_optim_log = hooks["post_optim_log"]
+
+    def __call__(self, batch: Any, index: int) -> bool:
+        """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
+        trainer = self._trainer
+        for prepare in trainer.prepare_calls:
+            prepare(trainer)
+        try:
+            sub_batch = self._process_optim_batch.replace(batch)
+        except StopIteration:  # a hook that draws from an iterator ran out
+            return False
+        if sub_batch is None or (isinstance(sub_batch, TensorDictBase) and not sub_batch.numel()):
+            return False
+        losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
+        sub_batch = self._post_loss.replace(sub_batch)
+        losses = self._optimizer.replace(losses, trainer.clip_grad_norm, trainer.clip_norm, index)
+        trainer.losses = losses = losses.detach()
+        trainer.optim_steps += 1
+        self._post_optim.run()
+        trainer.record_losses(losses)
+        self._post_optim_log.collect(sub_batch, trainer.log)
+        return True
+
+
+def checked_losses(losses: Any) -> Any:
+    """Return `losses` if it is what a loss module must give.
+
+    Raises:
+        InvalidType: if it is not a TensorDict.
+    """
+    if isinstance(losses, TensorDictBase):
+        return losses
+    raise InvalidType(
+        f"loss_module returned a {type(losses).__name__}: expected a TensorDict whose entries "
+        "named 'loss_…' are the losses."
+    )

@@ -1,0 +1,389 @@
+"""The loop: batches from a collector, optimization steps on each, and ten points for hooks.
+
+Nothing here knows an algorithm. What PPO, DQN or SAC do hangs on the points of
+`hookrl.hooks.points`; `Trainer.describe` shows what hangs where.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tensordict import TensorDictBase
+
+from hookrl.errors import InvalidType, InvalidValue
+from hookrl.hooks.optimizer import OptimizerHook
+from hookrl.hooks.progress import ProgressBar
+from hookrl.hooks.registry import HookHandle, HookRegistry
+from hookrl.loggers import as_logger
+from hookrl.state import Seeds, Stateful, integer_seed, seed_process
+from hookrl.trainers.checkpointing import Checkpointing
+from hookrl.trainers.describe import describe
+from hookrl.trainers.metrics import RunningMeans
+from hookrl.trainers.step import EagerStep, OptimizationStep
+
+
+class Trainer(Checkpointing):
+    """A nested loop of collected batches and optimization steps, made of hooks.
+
+    Args:
+        collector: an iterable of TensorDicts of shape ``[envs, time]``.
+        total_frames: train until at least this many frames were collected.
+        frame_skip: environment frames per collected step; frames are counted with it.
+        optim_steps_per_batch: length of the inner loop at most; None: until a hook at
+            ``process_optim_batch`` is exhausted or `end_inner_loop` is called.
+        loss_module: any callable from a TensorDict to a TensorDict of ``loss_…`` entries.
+        optimizer: optimizes the sum of all losses, through an `OptimizerHook`. None: hooks at
+            ``optimizer`` do it.
+        logger: a hookrl or torchrl logger; None logs nowhere.
+        clip_grad_norm: True clips gradients by their total norm, False each value.
+        clip_norm: the bound for either; None: no clipping.
+        progress_bar: show one.
+        seed: seeds the collector, every hook and the process-wide generators. Networks that the
+            caller built are the caller's to seed.
+        save_trainer_interval: frames between checkpoints; 0 or None: none but on request.
+        log_interval: frames between rows of metrics; 0 or None logs nothing.
+        save_trainer_file: where checkpoints go: a ``.pt`` file for the torch backend, a directory
+            for torchsnapshot (environment variable ``CKPT_BACKEND``).
+
+    Raises:
+        InvalidValue: for counts below their minimum.
+        InvalidType: for a collector or loss module of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        *,
+        collector: Iterable[TensorDictBase],
+        total_frames: int,
+        frame_skip: int = 1,
+        optim_steps_per_batch: int | None,
+        loss_module: Callable[[TensorDictBase], TensorDictBase],
+        optimizer: Any = None,
+        logger: Any = None,
+        clip_grad_norm: bool = True,
+        clip_norm: float | None = None,
+        progress_bar: bool = True,
+        seed: int | None = None,
+        save_trainer_interval: int | None = 10_000,
+        log_interval: int | None = 10_000,
+        save_trainer_file: str | Path | None = None,
+    ) -> None:
+        _at_least(1, total_frames=total_frames, frame_skip=frame_skip)
+        _at_least(
+            0,
+            optim_steps_per_batch=optim_steps_per_batch,
+            save_trainer_interval=save_trainer_interval,
+            log_interval=log_interval,
+        )
+        if not isinstance(collector, Iterable):
+            raise InvalidType(
+                f"collector is a {type(collector).__name__}: expected an iterable of TensorDicts."
+            )
+        if not callable(loss_module):
+            raise InvalidType(
+                f"loss_module is a {type(loss_module).__name__}: expected a callable from a "
+                "TensorDict to a TensorDict."
+            )
+        self.collector = collector
+        self.total_frames = total_frames
+        self.frame_skip = frame_skip
+        self.optim_steps_per_batch = optim_steps_per_batch
+        self.loss_module = loss_module
+        self.optimizer = optimizer
+        self.logger = as_logger(logger)
+        self.clip_grad_norm = clip_grad_norm
+        self.clip_norm = clip_norm
+        self.save_trainer_interval = save_trainer_interval or 0
+        self.log_interval = log_interval or 0
+        self.save_trainer_file = save_trainer_file
+        self.replay_buffer: Any = None
+
+        self.collected_frames = 0
+        self.optim_steps = 0
+        self.losses: TensorDictBase | None = None
+        self.stop_reason: str | None = None
+        self.hooks = HookRegistry(frames=lambda: self.collected_frames)
+        self.modules: dict[str, Any] = {}
+        self.prepare_calls: tuple[Callable[[Trainer], None], ...] = ()
+        self.step: OptimizationStep = EagerStep(self)
+        self.progress: dict[str, float] = {}
+        self._inner_losses = RunningMeans()
+        self._metrics = RunningMeans()
+        self._on_progress_bar: dict[str, None] = {}
+        self._last_log = 0
+        self._last_save = 0
+        self._stop = False
+        self._inner_loop_ended = False
+
+        self.seed = seed
+        self.seeds = Seeds(seed)
+        if seed is not None:
+            seed_process(self.seeds.sequence("process"))
+            if hasattr(collector, "set_seed"):
+                # torchrl's collectors take 32 bits.
+                collector.set_seed(integer_seed(self.seeds.sequence("collector")) % 2**31)
+        if optimizer is not None:
+            OptimizerHook(optimizer).register(self)
+        if progress_bar:
+            ProgressBar().register(self)
+
+    # ------------------------------------------------------------------ the loop
+
+    def train(self) -> None:
+        """Train until `total_frames` were collected, a hook asks to stop, or the data ends."""
+        with self._hooks_around_training():
+            for batch in self._batches():
+                self._count_frames(batch)
+                batch = self.hooks["batch_process"].replace(batch)
+                self.hooks["pre_steps_log"].collect(batch, self.log)
+                self.optimize(batch)
+                self.hooks["post_steps"].run()
+                self.hooks["post_steps_log"].collect(batch, self.log)
+                self._write_metrics()
+                self.save_trainer()
+
+    def optimize(self, batch: TensorDictBase) -> None:
+        """Run the inner loop on one batch."""
+        self._inner_loop_ended = False
+        self._inner_losses.clear()
+        self.hooks["pre_optim_steps"].run()
+        index = 0
+        while not self._inner_loop_ended and index != self.optim_steps_per_batch:
+            if not self.step(batch, index):
+                break
+            index += 1
+
+    def _batches(self) -> Iterator[TensorDictBase]:
+        """Batches, for as long as training should go on."""
+        source = iter(self.collector)
+        while not self._stop and self.collected_frames < self.total_frames:
+            self._call_methods("on_batch_start")
+            try:
+                batch = next(source)
+            except StopIteration:
+                self.stop_reason = "the collector has no more batches"
+                return
+            yield batch
+
+    def _count_frames(self, batch: TensorDictBase) -> None:
+        mask = batch.get(("collector", "mask"), None)
+        steps = batch.numel() if mask is None else int(mask.sum())
+        self.collected_frames += steps * self.frame_skip
+
+    @contextlib.contextmanager
+    def _hooks_around_training(self) -> Iterator[None]:
+        """Start, end, failure and teardown of training: the methods of hooks that are no points."""
+        self._stop, self.stop_reason = False, None
+        failure: Exception | KeyboardInterrupt | None = None
+        try:
+            self._start()
+            yield
+            self._write_metrics(force=True)
+            self._call_methods("on_train_end")
+            if self.save_trainer_file is not None:
+                self.save_trainer(force_save=True)
+        except (Exception, KeyboardInterrupt) as error:
+            failure = error
+            self._call_methods("on_exception", error)
+            raise
+        finally:
+            self._teardown(failure)
+
+    def _start(self) -> None:
+        self._complete_modules()
+        self.hooks.resolve()
+        self.prepare_calls = tuple(
+            hook.prepare
+            for hook in self._hook_objects()
+            if hasattr(hook, "prepare") and callable(hook.prepare)
+        )
+        self._call_methods("on_train_start")
+
+    def _teardown(self, failure: BaseException | None) -> None:
+        """Tear down every hook, the logger and the collector, whatever any of them raises."""
+        actions = [
+            functools.partial(hook.teardown, self)
+            for hook in self._hook_objects()
+            if hasattr(hook, "teardown")
+        ]
+        actions += [c for c in (_closer(self.logger), _closer(self.collector)) if c is not None]
+        errors = []
+        for action in actions:
+            try:
+                action()
+            except Exception as error:
+                errors.append(error)
+        if failure is not None:
+            for late in errors:
+                failure.add_note(f"teardown failed as well: {type(late).__name__}: {late}")
+        elif errors:
+            raise errors[0]
+
+    def _call_methods(self, method: str, *args: Any) -> None:
+        for hook in self._hook_objects():
+            call = getattr(hook, method, None)
+            if call is not None:
+                call(self, *args)
+
+    def _hook_objects(self) -> list[Any]:
+        """Every registered object once: owners of operations, then modules without any."""
+        owners = [registration.owner for registration in self.hooks]
+        unique = {id(owner): owner for owner in (*owners, *self.modules.values())}
+        return [owner for owner in unique.values() if owner is not self]
+
+    # -------------------------------------------------------------- registration
+
+    def register_op(
+        self,
+        dest: str,
+        op: Callable[..., Any],
+        *,
+        name: str | None = None,
+        priority: int = 0,
+        before: str | Iterable[str] | None = None,
+        after: str | Iterable[str] | None = None,
+        every: int = 1,
+        every_frames: int | None = None,
+        once: bool = False,
+        **kwargs: Any,
+    ) -> HookHandle:
+        """Hang an operation on a point; if it has state, that becomes part of the trainer's.
+
+        Args:
+            dest: name of one of the ten points.
+            op: the operation; see `hookrl.hooks.points` for what it receives.
+            name: identifies it at its point; by default derived from the operation.
+            priority: smaller runs first; equal ones in order of registration.
+            before: name or names, at the same point, that this one runs ahead of.
+            after: name or names, at the same point, that this one runs behind.
+            every: run at every so many calls.
+            every_frames: run whenever another multiple of so many frames was collected.
+            once: run a single time.
+            **kwargs: handed to the operation at each call.
+
+        Returns:
+            A handle whose ``remove()`` takes the operation off again.
+
+        Raises:
+            InvalidValue: unknown point, a name taken, a cadence below its minimum.
+            InvalidType: the operation cannot be called as the point calls it.
+        """
+        return self.hooks.register(
+            dest,
+            op,
+            name=name,
+            priority=priority,
+            before=before,
+            after=after,
+            every=every,
+            every_frames=every_frames,
+            once=once,
+            kwargs=kwargs,
+        )
+
+    register_hook = register_op  # torchrl's second name for it
+
+    def register_module(self, module_name: str, module: Any) -> None:
+        """Make the state of `module` part of the trainer's, under `module_name`.
+
+        Raises:
+            InvalidValue: if the name belongs to another module.
+            InvalidType: if the module has no ``state_dict`` and ``load_state_dict``, or the
+                arguments were exchanged.
+        """
+        if not isinstance(module_name, str):
+            raise InvalidType(
+                f"register_module received a {type(module_name).__name__} as name: expected "
+                "register_module(name, module)."
+            )
+        if not isinstance(module, Stateful):
+            raise InvalidType(
+                f"the module {module_name!r} is a {type(module).__name__}: expected methods "
+                "state_dict and load_state_dict."
+            )
+        if self.modules.get(module_name, module) is not module:
+            raise InvalidValue(
+                f"a module named {module_name!r} is registered already "
+                f"({type(self.modules[module_name]).__name__}): expected another name."
+            )
+        if module_name not in self.modules:
+            self.modules[module_name] = module
+            if hasattr(module, "set_seed"):
+                module.set_seed(self.seeds.sequence(module_name))
+
+    def _complete_modules(self) -> None:
+        """Register the state of every operation whose owner has some and did not say so."""
+        for registration in self.hooks:
+            owner = registration.owner
+            known = any(module is owner for module in self.modules.values())
+            if isinstance(owner, Stateful) and not known and owner is not self:
+                self.register_module(registration.name, owner)
+
+    def describe(self) -> str:
+        """Return the loop with every hook where it hangs, in order, with its cadence."""
+        return describe(self)
+
+    # ------------------------------------------------------- what hooks may call
+
+    @property
+    def mean_losses(self) -> dict[str, Any]:
+        """Mean of every entry of the losses over the current inner loop, as tensors."""
+        return self._inner_losses.means()
+
+    def request_stop(self, reason: str | None = None) -> None:
+        """End training in good order after the current batch."""
+        self._stop = True
+        self.stop_reason = reason
+
+    def end_inner_loop(self, reason: str | None = None) -> None:
+        """End the inner loop after ``post_optim_log``, or before its first step."""
+        self._inner_loop_ended = True
+
+    def record_losses(self, losses: TensorDictBase) -> None:
+        """Count the detached losses of one step into `mean_losses`."""
+        self._inner_losses.add(losses)
+
+    # ------------------------------------------------------------------- logging
+
+    def log(self, metrics: Mapping[str, Any]) -> None:
+        """Take in metrics; they are averaged until the next row is written.
+
+        The reserved entry ``log_pbar`` says whether the others show on the progress bar.
+        """
+        if "log_pbar" in metrics:
+            metrics = dict(metrics)
+            if metrics.pop("log_pbar"):
+                self._on_progress_bar.update(dict.fromkeys(metrics))
+        if self.log_interval:
+            self._metrics.add(metrics)
+
+    def _write_metrics(self, *, force: bool = False) -> None:
+        """Write one row if a multiple of `log_interval` was reached, or if forced."""
+        crossed = self.log_interval and (
+            self.collected_frames // self.log_interval > self._last_log // self.log_interval
+        )
+        if not self._metrics or not (crossed or force):
+            return
+        row = self._metrics.numbers()
+        self._metrics.clear()
+        self._last_log = self.collected_frames
+        self.progress = {name: row[name] for name in self._on_progress_bar if name in row}
+        if self.logger is not None:
+            self.logger.log_metrics(row, self.collected_frames)
+
+
+def _closer(part: Any) -> Any:
+    """How a logger or collector is closed, if it can be."""
+    return getattr(part, "shutdown", None) or getattr(part, "close", None)
+
+
+def _at_least(minimum: int, **counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and (not isinstance(count, int) or count < minimum):
+            raise InvalidValue(
+                f"{name}={count!r} for a Trainer: expected a whole number of at least {minimum}."
+            )
