@@ -31,7 +31,7 @@ def encode(state: Any) -> Encoded:
     tensors: dict[str, torch.Tensor] = {}
 
     def walk(value: Any, path: str) -> Any:
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and value.layout == torch.strided:
             name = f"t{len(tensors)}"
             tensors[name] = value.detach()
             return {"tensor": name}
@@ -47,8 +47,8 @@ def encode(state: Any) -> Encoded:
         if isinstance(value, _PLAIN):
             return value
         raise InvalidType(
-            f"the state at {path or '/'} is a {type(value).__name__}: expected a tensor, a plain "
-            "value, or a list, tuple or mapping of those."
+            f"the state at {path or '/'} is a {type(value).__name__}: expected a dense tensor, a "
+            "plain value, or a list, tuple or mapping of those."
         )
 
     return json.dumps(walk(state, "")), tensors

@@ -7,18 +7,25 @@ swapped; `torchsnapshot.Snapshot(path)` opens it as its users expect.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hookrl.checkpoints.codec import decode, encode
+from hookrl.checkpoints.codec import Encoded, decode, encode
 from hookrl.errors import InvalidValue, MissingFile, did_you_mean
 
 BACKENDS = ("torch", "torchsnapshot")
 _ENTRY = "checkpoint"
+_TAKEN_BY_TORCHSNAPSHOT = {
+    *(torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128),
+    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool),
+}
+"""Types that it stores faithfully; bfloat16 fails when the number of elements is odd."""
 
 
 def chosen_backend() -> str:
@@ -27,110 +34,149 @@ def chosen_backend() -> str:
     Raises:
         InvalidValue: if it names no backend.
     """
-    name = os.environ.get("CKPT_BACKEND", "torch")
-    if name not in BACKENDS:
-        raise InvalidValue(
-            f"CKPT_BACKEND={name!r}{did_you_mean(name, BACKENDS)}: expected one of "
-            f"{', '.join(BACKENDS)}."
-        )
-    return name
+    return _known(os.environ.get("CKPT_BACKEND", "torch"), "CKPT_BACKEND")
 
 
 def save(state: Any, path: str | Path, backend: str | None = None) -> None:
-    """Write `state` to `path`, which at every instant holds the old or the new checkpoint."""
+    """Write `state` to `path`, which at every instant holds the old or the new checkpoint.
+
+    Args:
+        state: tensors, plain values, and containers of those.
+        path: where; a checkpoint of either format may be there and is replaced.
+        backend: "torch" or "torchsnapshot"; None: what `chosen_backend` says.
+
+    Raises:
+        InvalidType: for a value that no checkpoint can hold; nothing is written then.
+        InvalidValue: for an unknown backend, or if `path` is a directory of another kind.
+    """
     path = Path(path)
+    backend = chosen_backend() if backend is None else _known(backend, "backend")
+    if path.is_dir() and not path.is_symlink():
+        raise InvalidValue(
+            f"{path} is a directory that is no checkpoint: expected a new name or a checkpoint."
+        )
+    encoded = encode(state)
     path.parent.mkdir(parents=True, exist_ok=True)
-    skeleton, tensors = encode(state)
-    write = _save_torch if (backend or chosen_backend()) == "torch" else _save_torchsnapshot
-    write(skeleton, tensors, path)
+    (_save_torch if backend == "torch" else _save_torchsnapshot)(encoded, path)
+    _sync(path.parent)
+    current = path.resolve()
+    for version in _versions(path).values():
+        if version.resolve() != current:
+            shutil.rmtree(version)
 
 
 def load(path: str | Path) -> Any:
-    """Read a checkpoint of either format.
+    """Read a checkpoint of either format; tensors are on the CPU.
 
     Raises:
         MissingFile: if there is nothing at `path`.
+        InvalidValue: if what is there is not a checkpoint.
     """
     path = Path(path)
-    if path.is_dir():
-        return decode(*_load_torchsnapshot(path))
     if not path.exists():
         raise MissingFile(f"there is no checkpoint {path}.")
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return decode(content["skeleton"], content["tensors"])
+    return decode(*(_load_torchsnapshot(path) if path.is_dir() else _load_torch(path)))
 
 
-def _save_torch(skeleton: str, tensors: dict[str, torch.Tensor], path: Path) -> None:
+def _save_torch(encoded: Encoded, path: Path) -> None:
+    skeleton, tensors = encoded
+    compact = {name: _compact(tensor) for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:
-            torch.save({"skeleton": skeleton, "tensors": tensors}, file)
+            torch.save({"skeleton": skeleton, "tensors": compact}, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
 
 
-def _save_torchsnapshot(skeleton: str, tensors: dict[str, torch.Tensor], path: Path) -> None:
+def _load_torch(path: Path) -> Encoded:
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or set(content) != {"skeleton", "tensors"}:
+        raise InvalidValue(f"{path} is a torch file but no checkpoint.")
+    return content["skeleton"], content["tensors"]
+
+
+def _save_torchsnapshot(encoded: Encoded, path: Path) -> None:
     import torchsnapshot
 
-    version = _next_version(path)
-    # torchsnapshot does not take tensors without elements: their shape and type say it all.
-    empty = {
-        name: [list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
+    skeleton, tensors = encoded
+    kinds = {
+        name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
         for name, tensor in tensors.items()
-        if not tensor.numel()
     }
-    full = {name: tensor.contiguous() for name, tensor in tensors.items() if name not in empty}
     entry = torchsnapshot.StateDict(
-        skeleton=skeleton, names=",".join(full), empty=repr(empty), tensors=full
+        skeleton=skeleton,
+        kinds=json.dumps(kinds),
+        # It does not take tensors without elements: their type and shape say it all.
+        tensors={name: _storable(tensor) for name, tensor in tensors.items() if tensor.numel()},
     )
-    torchsnapshot.Snapshot.take(str(version), {_ENTRY: entry})
-    for file in (*version.rglob("*"), version):
-        _sync_directory(file)
+    version = path.with_name(f".{path.name}.v{max(_versions(path), default=0) + 1}")
     link = path.with_name(f".{path.name}.link")
-    link.unlink(missing_ok=True)
-    link.symlink_to(version.name)
-    os.replace(link, path)
-    _sync_directory(path.parent)
-    for old in _versions(path):
-        if old != version:
-            shutil.rmtree(old)
+    try:
+        torchsnapshot.Snapshot.take(str(version), {_ENTRY: entry})
+        for file in (*version.rglob("*"), version):
+            _sync(file)
+        link.unlink(missing_ok=True)
+        link.symlink_to(version.name)
+        os.replace(link, path)
+    except BaseException:
+        shutil.rmtree(version, ignore_errors=True)
+        raise
 
 
-def _load_torchsnapshot(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
-    import ast
-
+def _load_torchsnapshot(path: Path) -> Encoded:
     import torchsnapshot
 
+    if not (path / ".snapshot_metadata").exists():
+        raise InvalidValue(f"{path} is a directory but no checkpoint.")
     snapshot = torchsnapshot.Snapshot(str(path.resolve()))
-
-    def read(name: str) -> Any:
-        return snapshot.read_object(f"0/{_ENTRY}/{name}")
-
-    names = [name for name in read("names").split(",") if name]
-    tensors = {name: read(f"tensors/{name}") for name in names}
-    for name, (shape, dtype) in ast.literal_eval(read("empty")).items():
-        tensors[name] = torch.empty(shape, dtype=getattr(torch, dtype))
-    return read("skeleton"), tensors
-
-
-def _versions(path: Path) -> list[Path]:
-    return sorted(path.parent.glob(f".{path.name}.v*"))
+    manifest = snapshot.get_manifest()
+    if f"0/{_ENTRY}/skeleton" not in manifest:
+        raise InvalidValue(f"{path} is a torchsnapshot directory but no checkpoint.")
+    skeleton, kinds = (manifest[f"0/{_ENTRY}/{name}"].get_value() for name in ("skeleton", "kinds"))
+    tensors = {}
+    for name, (dtype_name, shape) in json.loads(kinds).items():
+        tensor = torch.empty(shape, dtype=getattr(torch, dtype_name))
+        if tensor.numel():
+            snapshot.read_object(f"0/{_ENTRY}/tensors/{name}", obj_out=_storable(tensor))
+        tensors[name] = tensor
+    return skeleton, tensors
 
 
-def _next_version(path: Path) -> Path:
-    if path.is_dir() and not path.is_symlink():
+def _storable(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory as something torchsnapshot takes: the tensor itself, or its bytes."""
+    tensor = tensor.contiguous()
+    if tensor.dtype in _TAKEN_BY_TORCHSNAPSHOT:
+        return tensor
+    return tensor.reshape(-1).view(torch.uint8)
+
+
+def _compact(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor without the rest of the storage that it may be a small part of."""
+    whole = tensor.untyped_storage().nbytes()
+    return tensor.clone() if whole > tensor.numel() * tensor.element_size() else tensor
+
+
+def _versions(path: Path) -> dict[int, Path]:
+    """The directories that are, or were, the torchsnapshot checkpoint `path`, by number."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.v(\d+)")
+    found = ((pattern.fullmatch(entry.name), entry) for entry in path.parent.iterdir())
+    return {int(match[1]): entry for match, entry in found if match}
+
+
+def _known(backend: str, where: str) -> str:
+    if backend not in BACKENDS:
         raise InvalidValue(
-            f"{path} is a directory that is no checkpoint: expected a new name or a checkpoint."
+            f"{where}={backend!r}{did_you_mean(backend, BACKENDS)}: expected one of "
+            f"{', '.join(BACKENDS)}."
         )
-    numbers = [int(version.suffix[2:]) for version in _versions(path)]
-    return path.with_name(f".{path.name}.v{max(numbers, default=0) + 1}")
+    return backend
 
 
-def _sync_directory(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

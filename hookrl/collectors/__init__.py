@@ -1,7 +1,13 @@
 """Sources of batches."""
 
-from hookrl.collectors.episodes import EpisodeResults, run_episodes
+from hookrl.collectors.episodes import EpisodeResults, evaluation_seeds, run_episodes
 from hookrl.collectors.normalize import ObservationNormalizer
 from hookrl.collectors.vector import VectorCollector
 
-__all__ = ["EpisodeResults", "ObservationNormalizer", "VectorCollector", "run_episodes"]
+__all__ = [
+    "EpisodeResults",
+    "ObservationNormalizer",
+    "VectorCollector",
+    "evaluation_seeds",
+    "run_episodes",
+]

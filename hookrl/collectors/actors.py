@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from tensordict import TensorDict
+from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import InteractionType, set_interaction_type
 
 from hookrl.envs.spaces import at, leaves, nest
@@ -70,6 +70,9 @@ class RandomActor:
             part = noise[..., start:stop].reshape(*noise.shape[:-1], *leaf.shape)
             actions.append((leaf.path, _to_action(leaf.space, part)))
             start = stop
+        seen = _first(observation)
+        if isinstance(seen, torch.Tensor):
+            actions = [(path, torch.from_numpy(a).to(seen.device)) for path, a in actions]
         return nest(actions)
 
 
@@ -89,14 +92,21 @@ class TensorDictActor:
 
     def __call__(self, observation: Any, noise: np.ndarray | None = None) -> Any:
         """Call the policy, deterministically if `noise` is None."""
-        tensors = _map(observation, _own_tensor)
+        # A copy: what the policy does to its input must not change the batch.
+        tensors = _map(observation, lambda value: torch.as_tensor(value).clone())
         size = _first(tensors).shape[:1]
         kind = InteractionType.DETERMINISTIC if noise is None else InteractionType.RANDOM
         with torch.no_grad(), set_interaction_type(kind):
-            action = self._policy(TensorDict({"observation": tensors}, batch_size=size))["action"]
-        if isinstance(_first(observation), torch.Tensor):
-            return action
-        return nest([(leaf.path, at(action, leaf.path).cpu().numpy()) for leaf in self._leaves])
+            output = self._policy(TensorDict({"observation": tensors}, batch_size=size))
+        if not isinstance(output, TensorDictBase) or "action" not in output:
+            raise InvalidType(
+                f"policy returned a {type(output).__name__}"
+                f"{_keys(output)}: expected a TensorDict with an 'action'."
+            )
+        as_seen = _like(_first(observation))
+        return nest(
+            [(leaf.path, as_seen(at(output["action"], leaf.path))) for leaf in self._leaves]
+        )
 
 
 def _bounded(space: gym.Space[Any]) -> bool:
@@ -105,17 +115,27 @@ def _bounded(space: gym.Space[Any]) -> bool:
 
 def _to_action(space: gym.Space[Any], noise: np.ndarray) -> np.ndarray:
     if isinstance(space, spaces.Discrete):
-        return (space.start + noise * space.n).astype(np.int64)
+        return space.start + (noise * space.n).astype(np.int64)
     if isinstance(space, spaces.MultiDiscrete):
-        return (space.start + noise * space.nvec).astype(np.int64)
+        return space.start + (noise * space.nvec).astype(np.int64)
     if isinstance(space, spaces.Box) and _bounded(space):
-        return (space.low + noise * (space.high - space.low)).astype(np.float32)
+        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+        if np.issubdtype(space.dtype, np.integer):
+            return (low + np.floor(noise * (high - low + 1))).astype(space.dtype)
+        return (low + noise * (high - low)).astype(np.float32)
     return noise
 
 
-def _own_tensor(value: Any) -> torch.Tensor:
-    # The environment may reuse its buffer while the policy keeps what it saw.
-    return value if isinstance(value, torch.Tensor) else torch.tensor(value)
+def _like(seen: Any) -> Callable[[torch.Tensor], Any]:
+    """Turns an action into the kind of thing that observations are: tensors there, or arrays."""
+    if isinstance(seen, torch.Tensor):
+        device = seen.device
+        return lambda action: action.to(device)
+    return lambda action: action.cpu().numpy()
+
+
+def _keys(output: Any) -> str:
+    return f" with {', '.join(map(str, output.keys()))}" if isinstance(output, Mapping) else ""
 
 
 def _map(value: Any, function: Callable[[Any], Any]) -> Any:

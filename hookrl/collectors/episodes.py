@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hookrl.envs.spaces import action_fitter, leaves, own_copy
 from hookrl.errors import InvalidValue
+from hookrl.state import Seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,15 @@ class EpisodeResults:
         return float(ordered[cut : len(ordered) - cut].mean())
 
 
+def evaluation_seeds(episodes: int, seed: int = 0) -> list[int]:
+    """Return the seeds of `episodes` evaluation episodes, the same ones for every policy.
+
+    They come from a branch of the seed tree of their own, so no training run shares them.
+    """
+    words = Seeds(seed).sequence("evaluation").generate_state(episodes)
+    return [int(word >> 1) for word in words]
+
+
 def run_episodes(
     act: Callable[[Any], Any],
     env: VectorEnv[Any, Any, Any],
@@ -59,10 +69,15 @@ def run_episodes(
         view: what the policy sees of an observation; by default a float32 copy.
 
     Raises:
-        InvalidValue: if there are no seeds.
+        InvalidValue: if there are no seeds, or the environments reset by themselves.
     """
     if not len(seeds):
         raise InvalidValue("an evaluation of 0 episodes: expected at least one seed.")
+    if env.metadata.get("autoreset_mode") is not AutoresetMode.DISABLED:
+        raise InvalidValue(
+            f"{env} resets by itself, so its episodes cannot be seeded one by one: expected "
+            "autoreset mode DISABLED, as `make_vector_env` gives."
+        )
     observation_leaves = leaves(env.single_observation_space, "observation")
     see = view or (lambda raw: own_copy(raw, observation_leaves))
     fit = action_fitter(leaves(env.single_action_space, "action"))
@@ -76,7 +91,7 @@ def run_episodes(
         playing = np.arange(env.num_envs) < len(chunk)
         while playing.any():
             raw, reward, terminated, truncated, _ = env.step(fit(act(see(raw))))
-            total += reward * playing
+            total[playing] += reward[playing]
             length += playing
             done = terminated | truncated
             playing &= ~done

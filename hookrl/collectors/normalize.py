@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+from torch import Tensor
 
 from hookrl.envs.spaces import Path, at, leaves, nest
+from hookrl.errors import InvalidValue
 from hookrl.state import restored, same_keys, snapshot
 
 _FIELDS = ("mean", "variance", "count")
@@ -48,6 +51,11 @@ class RunningMoments:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         same_keys(state, _FIELDS, owner="RunningMoments")
+        shape = tuple(state["mean"].shape)
+        if shape != self.mean.shape:
+            raise InvalidValue(
+                f"the state for RunningMoments has shape {shape}: expected {self.mean.shape}."
+            )
         for field in _FIELDS:
             setattr(self, field, restored(state[field], getattr(self, field)))
 
@@ -80,7 +88,7 @@ class ObservationNormalizer:
     def __call__(self, observation: Any) -> Any:
         """Count a vector observation ``[envs, …]`` into the statistics and normalise it."""
         for path, moments in self._moments.items():
-            moments.update(np.asarray(at(observation, path), dtype=np.float64))
+            moments.update(_array(at(observation, path)).astype(np.float64))
         return self.frozen(observation)
 
     def frozen(self, observation: Any) -> Any:
@@ -95,11 +103,12 @@ class ObservationNormalizer:
     def _normalise(self, path: Path, value: Any) -> Any:
         moments = self._moments.get(path)
         if moments is None:
-            return np.array(value)
-        scaled = (value - moments.mean) / np.sqrt(moments.variance + self.epsilon)
+            return value
+        scaled = (_array(value) - moments.mean) / np.sqrt(moments.variance + self.epsilon)
         np.minimum(scaled, self.clip, out=scaled)
         np.maximum(scaled, -self.clip, out=scaled)
-        return scaled.astype(np.float32)
+        result = scaled.astype(np.float32)
+        return torch.from_numpy(result).to(value.device) if isinstance(value, Tensor) else result
 
     def state_dict(self) -> dict[str, Any]:
         """Statistics by observation key."""
@@ -108,5 +117,11 @@ class ObservationNormalizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         same_keys(state, ("/".join(path) for path in self._moments), owner="ObservationNormalizer")
-        for path, moments in self._moments.items():
+        loaded = copy.deepcopy(self._moments)
+        for path, moments in loaded.items():
             moments.load_state_dict(state["/".join(path)])
+        self._moments = loaded
+
+
+def _array(value: Any) -> Any:
+    return value.cpu().numpy() if isinstance(value, Tensor) else value

@@ -51,7 +51,9 @@ class BatchStorage:
         self._reward = empty((), torch.float32)
         self._terminated = empty((), torch.bool)
         self._truncated = empty((), torch.bool)
+        self._next_observations = [(f.path, empty(f.shape, f.dtype)) for f in observation_leaves]
         self._observation_views = [(path, view(tensor)) for path, tensor in self._observations]
+        self._next_views = [(path, view(tensor)) for path, tensor in self._next_observations]
         self._action_views = [(path, view(tensor)) for path, tensor in self._actions]
         self._reward_view = view(self._reward)
         self._terminated_view = view(self._terminated)
@@ -59,10 +61,14 @@ class BatchStorage:
         self._final: list[FinalObservation] = []
         self._batch_size = (num_envs, steps)
 
-    def write_decision(self, t: int, observation: Any, action: Any) -> None:
-        """Write what was seen and done at step `t`."""
+    def write_observation(self, t: int, observation: Any) -> Any:
+        """Write what is seen at step `t`; return it as it is stored, in memory of the batch."""
         for path, view in self._observation_views:
             view[:, t] = at(observation, path)
+        return nest([(path, view[:, t]) for path, view in self._observation_views])
+
+    def write_action(self, t: int, action: Any) -> None:
+        """Write what is done at step `t`."""
         for path, view in self._action_views:
             view[:, t] = at(action, path)
 
@@ -79,6 +85,11 @@ class BatchStorage:
         """
         self._final.append((t, envs, observations))
 
+    @property
+    def done(self) -> torch.Tensor:
+        """Where an episode ended, bool ``[envs, time]``."""
+        return self._terminated | self._truncated
+
     def finish(self, last_observation: Any, reset_frames: torch.Tensor | None) -> TensorDict:
         """Return the batch.
 
@@ -87,12 +98,13 @@ class BatchStorage:
             reset_frames: bool ``[envs, time]``, True where a step only reset its environment;
                 None if there are no such frames.
         """
+        self._write_next_observations(last_observation)
         terminated, truncated = self._terminated.unsqueeze(-1), self._truncated.unsqueeze(-1)
         next_state = TensorDict(
             {
-                "observation": nest(self._next_observations(last_observation)),
+                "observation": nest(self._next_observations),
                 "reward": self._reward.unsqueeze(-1),
-                "done": terminated | truncated,
+                "done": self.done.unsqueeze(-1),
                 "terminated": terminated,
                 "truncated": truncated,
             },
@@ -117,27 +129,28 @@ class BatchStorage:
             batch["collector", "mask"] = ~reset_frames
         return batch
 
-    def _next_observations(
-        self, last_observation: Any
-    ) -> list[tuple[tuple[str, ...], torch.Tensor]]:
+    def _write_next_observations(self, last_observation: Any) -> None:
         """The following row, except where an episode ended: there its own last observation."""
-        shifted = []
-        for path, observation in self._observations:
-            following = torch.empty_like(observation)
-            following[:, :-1] = observation[:, 1:]
-            following[:, -1] = torch.as_tensor(at(last_observation, path))
+        for (path, view), (_, next_view) in zip(
+            self._observation_views, self._next_views, strict=True
+        ):
+            next_view[:, :-1] = view[:, 1:]
+            next_view[:, -1] = at(last_observation, path)
             for t, envs, final in self._final:
-                following[envs, t] = torch.as_tensor(at(final, path)).to(following)
-            shifted.append((path, following))
-        return shifted
+                next_view[envs, t] = at(final, path)
 
 
 class TrajectoryIds:
     """Numbers the episodes: ``("collector", "traj_ids")``, unique over the whole run."""
 
     def __init__(self, num_envs: int) -> None:
-        self.current = np.arange(num_envs)
-        self.next_id = num_envs
+        self.next_id = 0
+        self._current = np.zeros(num_envs, dtype=np.int64)
+
+    def restart(self) -> None:
+        """Every environment begins a new episode."""
+        self._current = self.next_id + np.arange(len(self._current))
+        self.next_id += len(self._current)
 
     def assign(self, starts_after: np.ndarray) -> np.ndarray:
         """Return the ids of a batch.
@@ -151,10 +164,8 @@ class TrajectoryIds:
         counts = np.cumsum(starts_after.ravel())
         # Each boundary, counted environment by environment, opens the next free id.
         opened = np.where(starts_after, self.next_id - 1 + counts.reshape(starts_after.shape), -1)
-        latest = np.maximum.accumulate(opened, axis=1)
-        ids = np.empty_like(latest)
-        ids[:, 0] = self.current
-        ids[:, 1:] = np.where(latest[:, :-1] >= 0, latest[:, :-1], self.current[:, None])
-        self.current = np.where(latest[:, -1] >= 0, latest[:, -1], self.current)
+        ids = np.concatenate([self._current[:, None], opened], axis=1)
+        np.maximum.accumulate(ids, axis=1, out=ids)
+        self._current = ids[:, -1].copy()
         self.next_id += int(counts[-1])
-        return ids
+        return ids[:, :-1].copy()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from tensordict import TensorDict
 
 from hookrl.collectors.actors import as_actor
@@ -21,12 +21,15 @@ from hookrl.envs.vector import EnvLike, make_vector_env
 from hookrl.errors import InvalidValue, MissingKey
 from hookrl.state import restored, same_keys, snapshot
 
+_SEED_BOUND = 2**31
+"""Environments get seeds below this, which the C integers of simulators hold."""
+
 
 class ObservationTransform(Protocol):
     """Changes what the policy sees; part of the collector, and of its state."""
 
     def __call__(self, observation: Any) -> Any:
-        """Transform a vector observation seen in training; the result is memory of its own."""
+        """Transform a vector observation seen in training."""
         ...
 
     def frozen(self, observation: Any) -> Any:
@@ -62,7 +65,8 @@ class VectorCollector:
 
     Raises:
         InvalidType: for spaces or objects that are not supported.
-        InvalidValue: for an unknown id or a batch that environments cannot share evenly.
+        InvalidValue: for an unknown id, a batch that environments cannot share evenly, or a ready
+            vector environment that does not say how it resets.
     """
 
     def __init__(
@@ -92,11 +96,12 @@ class VectorCollector:
         self.transform = transform
         self.device = None if device is None else torch.device(device)
         self._to_env = action_fitter(self.action_leaves)
-        self._autoreset = self.env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        self._autoreset = _autoreset_mode(self.env)
         self._ids = TrajectoryIds(self.num_envs)
         self._observation: Any = None
-        self._over: Any = None
-        self._env_seeds: list[int] | None = None
+        """What the policy sees next; None: the environments start afresh."""
+        self._over = torch.zeros(self.num_envs, dtype=torch.bool)
+        """Which environments show the end of an episode (NEXT_STEP only)."""
         self.rng = np.random.default_rng()
         if seed is not None:
             self.set_seed(seed)
@@ -108,9 +113,7 @@ class VectorCollector:
 
     def set_seed(self, seed: int) -> None:
         """Seed the policy's noise and every environment, which start afresh."""
-        noise, *envs = np.random.SeedSequence(seed).spawn(1 + self.num_envs)
-        self.rng = np.random.default_rng(noise)
-        self._env_seeds = [int(child.generate_state(1)[0] >> 1) for child in envs]
+        self.rng = np.random.default_rng(seed)
         self._observation = None
 
     def __iter__(self) -> Iterator[TensorDict]:
@@ -132,59 +135,51 @@ class VectorCollector:
             use_numpy=self._use_numpy,
         )
         next_step = self._autoreset == AutoresetMode.NEXT_STEP
-        boundaries: list[Any] = []
-        resets: list[Any] = []
+        transform = self.transform
         self.actor.refresh()
         noise = self.actor.draw_noise(self.rng, (steps, self.num_envs))
-        observation, over = self._observation, self._over
+        observation = self._observation
         for t in range(steps):
-            action = self.actor(observation, noise[t])
-            storage.write_decision(t, observation, action)
-            raw, reward, terminated, truncated, info = env.step(self._to_env(action))
+            # What is seen is copied at once: the environment may reuse its memory for the next.
+            action = self.actor(storage.write_observation(t, observation), noise[t])
+            storage.write_action(t, action)
+            observation, reward, terminated, truncated, info = env.step(self._to_env(action))
             storage.write_outcome(t, reward, terminated, truncated)
-            done = terminated | truncated
-            if next_step:
-                # A step after the last only resets: its action and reward mean nothing, and the
-                # episode that it opens starts with the step behind it.
-                resets.append(over)
-                boundaries.append(over)
-            elif done.any():
-                raw = self._end_episodes(storage, t, raw, done, info)
-                boundaries.append(done)
-            else:
-                boundaries.append(done)
-            over = done
-            observation = self._see(raw)
-        self._observation, self._over = observation, over
-        batch = storage.finish(observation, _columns(resets) if next_step else None)
-        ids = self._ids.assign(_columns(boundaries).cpu().numpy())
+            if not next_step:
+                done = terminated | truncated
+                if done.any():
+                    observation = self._end_episodes(storage, t, observation, done, info)
+            if transform is not None:
+                observation = transform(observation)
+        self._observation = own_copy(observation, self.observation_leaves)
+        starts_after = done_at = storage.done
+        resets = None
+        if next_step:
+            # The step after an episode's last only resets: its action and reward mean nothing, and
+            # the episode that it opens starts with the step behind it.
+            starts_after = resets = torch.cat([self._over.unsqueeze(1), done_at[:, :-1]], dim=1)
+            self._over = done_at[:, -1]
+        batch = storage.finish(self._observation, resets)
+        ids = self._ids.assign(starts_after.cpu().numpy())
         batch["collector", "traj_ids"] = torch.from_numpy(ids).to(self._env_device)
         return batch if self.device is None else batch.to(self.device)
 
     def _start(self) -> None:
-        """Reset every environment, by its own seed if there is one."""
-        seed: Any = self._env_seeds
-        if seed is not None and not isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv):
+        """Reset every environment, each by a seed of its own."""
+        seed: Any = self.rng.integers(_SEED_BOUND, size=self.num_envs).tolist()
+        if not isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv):
             seed = seed[0]  # such environments derive one seed per copy themselves
         raw, _ = self.env.reset(seed=seed)
         first = at(raw, self.observation_leaves[0].path)
         self._use_numpy = not isinstance(first, torch.Tensor)
         self._env_device = torch.device("cpu") if self._use_numpy else first.device
-        self._over = (
-            np.zeros(self.num_envs, dtype=bool)
-            if self._use_numpy
-            else torch.zeros(self.num_envs, dtype=torch.bool, device=self._env_device)
-        )
-        self._observation = self._see(raw)
-
-    def _see(self, raw: Any) -> Any:
-        """What the policy sees of a raw observation; never the environment's own memory."""
-        if self.transform is not None:
-            return self.transform(raw)
-        return own_copy(raw, self.observation_leaves)
+        self._over = torch.zeros(self.num_envs, dtype=torch.bool, device=self._env_device)
+        self._ids.restart()
+        seen = raw if self.transform is None else self.transform(raw)
+        self._observation = own_copy(seen, self.observation_leaves)
 
     def _end_episodes(self, storage: BatchStorage, t: int, raw: Any, done: Any, info: Any) -> Any:
-        """Keep the last observations of episodes that ended; return what the next step starts from."""
+        """Keep the last observations of episodes that ended; return where the next step starts."""
         envs = done.nonzero()[0] if self._use_numpy else done.nonzero()[:, 0]
         if self._autoreset == AutoresetMode.DISABLED:
             final = _rows(raw, self.observation_leaves, envs)
@@ -193,34 +188,47 @@ class VectorCollector:
             final = _final_rows(info["final_obs"], self.observation_leaves, envs)
         else:
             raise MissingKey(
-                f"{self.env} ended an episode in autoreset mode SAME_STEP without info['final_obs']"
-                f": expected the episode's last observation there, found {', '.join(info) or 'nothing'}."
+                f"{self.env} ended an episode in autoreset mode SAME_STEP, but info has "
+                f"{', '.join(info) or 'nothing'}: expected the last observation in 'final_obs'."
             )
         seen = final if self.transform is None else self.transform.frozen(final)
-        storage.write_final(t, envs, seen)
+        storage.write_final(t, envs, own_copy(seen, self.observation_leaves))
         return raw
 
     def state_dict(self) -> dict[str, Any]:
-        """Noise generator, trajectory ids and the transform's state."""
-        return {
-            "rng": snapshot(self.rng),
-            "traj_ids": snapshot(self._ids.current),
-            "next_traj_id": self._ids.next_id,
-            "transform": self.transform.state_dict() if self.transform is not None else {},
-        }
+        """Random generator, the next trajectory id and the transform's state."""
+        state = {"rng": snapshot(self.rng), "next_traj_id": self._ids.next_id}
+        if self.transform is not None:
+            state["transform"] = self.transform.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore `state_dict`; the environments begin new episodes."""
-        same_keys(state, ("rng", "traj_ids", "next_traj_id", "transform"), owner="VectorCollector")
-        if self.transform is not None:
-            self.transform.load_state_dict(state["transform"])
-        self.rng = restored(state["rng"], self.rng)
-        self._ids.current = restored(state["traj_ids"], self._ids.current)
+        """Restore `state_dict`; the environments begin new episodes, seeded by the generator."""
+        transform = self.transform
+        expected = ("rng", "next_traj_id", *(() if transform is None else ("transform",)))
+        same_keys(state, expected, owner="VectorCollector")
+        rng = restored(state["rng"], self.rng)
+        if transform is not None:
+            transform.load_state_dict(state["transform"])
+        self.rng = rng
         self._ids.next_id = int(state["next_traj_id"])
+        self._observation = None
 
     def shutdown(self) -> None:
         """Close the environments."""
         self.env.close()
+
+
+def _autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    """When `env` resets; guessing wrong would silently corrupt what is learned from."""
+    mode = env.metadata.get("autoreset_mode")
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        raise InvalidValue(
+            f"{env} has metadata['autoreset_mode']={mode!r}: expected it to say how it resets, "
+            f"one of {', '.join(map(str, AutoresetMode))}."
+        ) from None
 
 
 def _rows(raw: Any, observation_leaves: list[Leaf], envs: Any) -> Any:
@@ -239,10 +247,3 @@ def _final_rows(final: Any, observation_leaves: list[Leaf], envs: Any) -> Any:
             ]
         )
     return _rows(final, observation_leaves, envs)
-
-
-def _columns(steps: list[Any]) -> torch.Tensor:
-    """Stack vectors over environments into ``[envs, time]``."""
-    if isinstance(steps[0], torch.Tensor):
-        return torch.stack(steps, dim=1)
-    return torch.from_numpy(np.stack(steps, axis=1))

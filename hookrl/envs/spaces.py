@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -78,27 +79,27 @@ def action_fitter(action_leaves: list[Leaf]) -> Callable[[Any], Any]:
 
     Stored actions stay as the policy drew them, since those are what log-probabilities belong to.
     """
+    fits = [(leaf.path, _fitter(leaf.space)) for leaf in action_leaves]
+    if len(fits) == 1 and not fits[0][0]:
+        return fits[0][1]
+    return lambda action: nest([(path, fit(at(action, path))) for path, fit in fits])
 
-    def clip(value: Any, space: Any) -> Any:
+
+def _fitter(space: gym.Space[Any]) -> Callable[[Any], Any]:
+    if not isinstance(space, spaces.Box):
+        return lambda value: value
+    low, high = space.low, space.high
+
+    @functools.cache
+    def bounds_on(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.tensor(low, device=device), torch.tensor(high, device=device)
+
+    def clip(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            low, high = (torch.as_tensor(b, device=value.device) for b in (space.low, space.high))
-            return value.clamp(low, high)
-        return np.minimum(np.maximum(value, space.low), space.high)
+            return value.clamp(*bounds_on(value.device))
+        return np.minimum(np.maximum(value, low), high)
 
-    bounded = {leaf.path for leaf in action_leaves if isinstance(leaf.space, spaces.Box)}
-    if not bounded:
-        return lambda action: action
-
-    def fit(action: Any) -> Any:
-        return nest(
-            [
-                (leaf.path, clip(value, leaf.space) if leaf.path in bounded else value)
-                for leaf in action_leaves
-                for value in [at(action, leaf.path)]
-            ]
-        )
-
-    return fit
+    return clip
 
 
 def _copy(value: Any, leaf: Leaf) -> Any:

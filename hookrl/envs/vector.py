@@ -78,7 +78,7 @@ def make_vector_env(
     elif callable(env):
         functions = [env] * num_envs
     elif isinstance(env, Sequence) and env and all(callable(function) for function in env):
-        functions = [*env]  # type: ignore[list-item]
+        functions = [*env]
     else:
         raise InvalidType(
             f"env is a {type(env).__name__}: expected an environment id, a function, a list of "

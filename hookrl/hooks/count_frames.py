@@ -32,6 +32,6 @@ class CountFramesLog(TrainerHookBase):
     def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
         """Count a batch."""
         mask = batch.get(("collector", "mask"), None)
-        frames = batch.numel() if mask is None else int(mask.sum())
+        frames = batch.batch_size.numel() if mask is None else int(mask.sum())
         self.frame_count += frames * self.frame_skip
         return {"n_frames": self.frame_count, "log_pbar": self.log_pbar}

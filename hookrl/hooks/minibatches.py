@@ -68,7 +68,7 @@ class Minibatches(TrainerHookBase):
         """Begin with a new batch: which of its frames count?"""
         mask = batch.get(("collector", "mask"), None)
         self._valid = None if mask is None else mask.reshape(-1).nonzero()[:, 0]
-        self._frames = batch.numel() if self._valid is None else len(self._valid)
+        self._frames = batch.batch_size.numel() if self._valid is None else len(self._valid)
         self._epoch = 0
         self._indices = []
         self._flat = None

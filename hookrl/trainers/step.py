@@ -45,7 +45,7 @@ class EagerStep:
             sub_batch = self._process_optim_batch.replace(batch)
         except StopIteration:  # a hook that draws from an iterator ran out
             return False
-        if sub_batch is None or (isinstance(sub_batch, TensorDictBase) and not sub_batch.numel()):
+        if not sub_batch.batch_size.numel():  # TensorDict.numel() is never below 1
             return False
         losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
         sub_batch = self._post_loss.replace(sub_batch)

@@ -170,8 +170,13 @@ class Trainer(Checkpointing):
             yield batch
 
     def _count_frames(self, batch: TensorDictBase) -> None:
+        if not isinstance(batch, TensorDictBase):
+            raise InvalidType(
+                f"the collector gave a {type(batch).__name__}: expected TensorDicts of shape "
+                "[envs, time]."
+            )
         mask = batch.get(("collector", "mask"), None)
-        steps = batch.numel() if mask is None else int(mask.sum())
+        steps = batch.batch_size.numel() if mask is None else int(mask.sum())
         self.collected_frames += steps * self.frame_skip
 
     @contextlib.contextmanager
@@ -188,7 +193,6 @@ class Trainer(Checkpointing):
                 self.save_trainer(force_save=True)
         except (Exception, KeyboardInterrupt) as error:
             failure = error
-            self._call_methods("on_exception", error)
             raise
         finally:
             self._teardown(failure)
@@ -205,11 +209,11 @@ class Trainer(Checkpointing):
 
     def _teardown(self, failure: BaseException | None) -> None:
         """Tear down every hook, the logger and the collector, whatever any of them raises."""
-        actions = [
-            functools.partial(hook.teardown, self)
-            for hook in self._hook_objects()
-            if hasattr(hook, "teardown")
-        ]
+        actions: list[Callable[[], Any]] = []
+        if failure is not None:
+            actions.append(functools.partial(self._write_metrics, force=True))
+            actions += self._methods("on_exception", failure)
+        actions += self._methods("teardown")
         actions += [c for c in (_closer(self.logger), _closer(self.collector)) if c is not None]
         errors = []
         for action in actions:
@@ -223,11 +227,17 @@ class Trainer(Checkpointing):
         elif errors:
             raise errors[0]
 
-    def _call_methods(self, method: str, *args: Any) -> None:
-        for hook in self._hook_objects():
-            call = getattr(hook, method, None)
-            if call is not None:
-                call(self, *args)
+    def _call_methods(self, method: str) -> None:
+        for call in self._methods(method):
+            call()
+
+    def _methods(self, method: str, *args: Any) -> list[Callable[[], Any]]:
+        """The optional `method` of every hook that has it, ready to be called."""
+        return [
+            functools.partial(getattr(hook, method), self, *args)
+            for hook in self._hook_objects()
+            if hasattr(hook, method)
+        ]
 
     def _hook_objects(self) -> list[Any]:
         """Every registered object once: owners of operations, then modules without any."""
@@ -372,7 +382,7 @@ class Trainer(Checkpointing):
         self._metrics.clear()
         self._last_log = self.collected_frames
         self.progress = {name: row[name] for name in self._on_progress_bar if name in row}
-        if self.logger is not None:
+        if self.logger is not None and row:
             self.logger.log_metrics(row, self.collected_frames)
 
 

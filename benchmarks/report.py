@@ -1,0 +1,106 @@
+"""Writes RESULTS.md from the files of results: ``python -m benchmarks.report``."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from sota.row import HOOKRL, SB3
+
+SIDES = (HOOKRL, SB3)
+"""In the order in which they take turns."""
+RESULTS_DIR = Path(__file__).parent / "results"
+
+_INTRODUCTION = """\
+# Speed
+
+Written by the programs in this directory from the files in `results/`; don't edit.
+
+Frames per second of training, learning included, one torch thread: both sides in turn (A B A B),
+each run in a process of its own after a short training to warm up. hookrl has its normal hooks on
+(episode statistics, losses, explained variance, throughput, NaN guard); neither side writes files.
+Returns are those of 100 deterministic episodes of the last weights, from the same initial states.
+"""
+_STANDARD_ERRORS = 3
+"""Means of returns that are further apart than this many standard errors do not agree."""
+
+
+def summary(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Say what the runs came to, in a few lines."""
+    lines = []
+    for side in SIDES:
+        fps = [run["fps"] for run in runs[side]]
+        lines.append(
+            f"{side}: median {statistics.median(fps):,.0f} frames/s "
+            f"({min(fps):,.0f} to {max(fps):,.0f})"
+        )
+    of_medians, pairs = ratios(runs)
+    lines.append(
+        f"ratio of medians {of_medians:.2f}; of pairs {', '.join(f'{r:.2f}' for r in pairs)} "
+        f"(median {statistics.median(pairs):.2f})"
+    )
+    return [*lines, _returns(runs)]
+
+
+def ratios(runs: dict[str, list[dict[str, Any]]]) -> tuple[float, list[float]]:
+    """Return the ratio of the medians of frames/s, hookrl over peer, and that of each pair."""
+    ours, theirs = ([run["fps"] for run in runs[side]] for side in SIDES)
+    pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return statistics.median(ours) / statistics.median(theirs), pairs
+
+
+def write_report(directory: Path = RESULTS_DIR) -> Path:
+    """Write RESULTS.md beside a directory of results."""
+    contents = {
+        path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))
+    }
+    sections = [_section(name, content) for name, content in contents.items()]
+    out = directory.parent / "RESULTS.md"
+    out.write_text("\n".join([_INTRODUCTION, *sections]), encoding="utf-8")
+    return out
+
+
+def _returns(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Say whether the two sides learned the same within noise."""
+    ours, theirs = ([run["score"] for run in runs[side]] for side in SIDES)
+    means = " and ".join(f"{statistics.mean(side):.1f}" for side in (ours, theirs))
+    text = f"mean return after the same frames: {means}"
+    if len(ours) < 2:
+        return f"{text}; too few runs to say whether they agree"
+    error = math.sqrt(sum(statistics.variance(side) / len(side) for side in (ours, theirs)))
+    apart = abs(statistics.mean(ours) - statistics.mean(theirs))
+    verdict = "agree" if apart <= _STANDARD_ERRORS * error else "DO NOT AGREE"
+    return (
+        f"{text}; they {verdict} (difference {apart:.1f}, standard error {error:.1f}, "
+        f"bound {_STANDARD_ERRORS} of it)"
+    )
+
+
+def _section(name: str, content: dict[str, Any]) -> str:
+    runs = content["runs"]
+    lines = [f"## {name.replace('_', '-')}", "", f"{content['title']}.", ""]
+    lines += [f"- {line}" for line in (*summary(runs), *content["notes"])]
+    lines += [
+        "",
+        f"`{content['command']}`, {content['frames']:,} timed frames after "
+        f"{content['warm_up']:,} to warm up.",
+        "",
+        "| seed | " + " | ".join(f"{side} frames/s | return" for side in SIDES) + " | ratio |",
+        "|---:|" + "---:|---:|" * len(SIDES) + "---:|",
+    ]
+    for ours, theirs, ratio in zip(*(runs[side] for side in SIDES), ratios(runs)[1], strict=True):
+        cells = [f"{run['fps']:,.0f} | {run['score']:.1f}" for run in (ours, theirs)]
+        lines.append(f"| {ours['seed']} | {' | '.join(cells)} | {ratio:.2f} |")
+    for group in ("machine", "versions"):
+        lines += ["", f"{group}: {', '.join(f'{k} {v}' for k, v in content[group].items())}."]
+    for side in SIDES:
+        settings = json.dumps(content["settings"][side], ensure_ascii=False)
+        lines += ["", f"{side}: `{settings}`"]
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    print(write_report())

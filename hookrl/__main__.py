@@ -1,0 +1,7 @@
+"""``python -m hookrl``: the command line."""
+
+import sys
+
+from hookrl.cli import main
+
+sys.exit(main())

@@ -1,0 +1,42 @@
+"""Orthogonally initialised layers, drawn from a generator of their own.
+
+Building a network must neither depend on torch's process-wide generator nor advance it: otherwise
+a metric or a second network, built before, would change a seeded run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+def own_generator(generator: torch.Generator | None) -> torch.Generator:
+    """Return `generator`, or a fresh one with seed 0: never the process-wide one."""
+    return torch.Generator().manual_seed(0) if generator is None else generator
+
+
+def orthogonal(
+    layer: type[Layer], *args: Any, gain: float, generator: torch.Generator, **kwargs: Any
+) -> Layer:
+    """Build a layer with orthogonal weights (Saxe et al., arXiv:1312.6120) and zero biases.
+
+    Args:
+        layer: `nn.Linear` or `nn.Conv2d`.
+        args: what it is built with, as are `kwargs`.
+        gain: factor on the weights.
+        generator: where the weights are drawn from, a CPU generator.
+        kwargs: see `args`.
+
+    Returns:
+        The layer, float32 on the CPU.
+    """
+    # skip_init leaves out the constructor's own initialisation, which draws from the global one.
+    module: Layer = nn.utils.skip_init(layer, *args, **kwargs)
+    nn.init.orthogonal_(module.weight, gain, generator=generator)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module

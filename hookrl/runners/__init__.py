@@ -1,0 +1,1 @@
+"""Thin faces over trainers and run directories."""

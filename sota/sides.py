@@ -1,0 +1,109 @@
+"""Training with hookrl and with Stable-Baselines3, and the same evaluation for both."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hookrl.collectors import EpisodeResults, evaluation_seeds, run_episodes
+from hookrl.configs import PPOConfig
+from hookrl.envs import make_vector_env
+from hookrl.trainers import PPOTrainer
+from sota.row import HOOKRL, SB3, Comparison
+
+_SIDE_BY_SIDE = 20
+"""Evaluation environments at a time; it changes nothing but the speed."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A policy with its last weights, and what making it took."""
+
+    act: Callable[[Any], Any]
+    """From a vector observation to deterministic actions."""
+    view: Callable[[Any], Any] | None
+    """What the policy sees of an observation, by frozen statistics; None: the observation."""
+    frames: int
+    """Frames that it was trained for."""
+    seconds: float
+    """Wall time of the training alone."""
+
+
+def train_hookrl(row: Comparison, seed: int) -> Trained:
+    """Train with hookrl, one torch thread, nothing written."""
+    torch.set_num_threads(1)
+    config = dataclasses.replace(
+        row.hookrl, seed=seed, progress_bar=False, run_dir=None, torch_threads=1
+    )
+    trainer = PPOTrainer.from_config(config)
+    start = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - start
+    collector: Any = trainer.collector
+    loss_module: Any = trainer.loss_module
+    normalizer = collector.transform
+    return Trained(
+        act=loss_module.actor_critic.actor(),  # deterministic without noise
+        view=None if normalizer is None else normalizer.frozen,
+        frames=trainer.collected_frames,
+        seconds=seconds,
+    )
+
+
+def train_sb3(row: Comparison, seed: int) -> Trained:
+    """Train with Stable-Baselines3, one torch thread, nothing written."""
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+    torch.set_num_threads(1)
+    config = row.hookrl
+    # Without gymnasium's passive checker, as hookrl makes its environments.
+    env_kwargs = {"disable_env_checker": True, **config.env_kwargs}
+    env: VecEnv = make_vec_env(config.env, row.sb3.n_envs, env_kwargs=env_kwargs)
+    normalizer = None
+    if row.sb3.vec_normalize is not None:
+        env = normalizer = VecNormalize(env, **row.sb3.vec_normalize)
+    settings = {name: _scheduled(value) for name, value in row.sb3.ppo.items()}
+    model = PPO(env=env, seed=seed, device="cpu", verbose=0, **settings)
+    start = time.perf_counter()
+    model.learn(config.total_frames)
+    seconds = time.perf_counter() - start
+    env.close()
+    return Trained(
+        act=lambda observation: model.predict(observation, deterministic=True)[0],
+        # Outside of training VecNormalize applies its statistics without updating them.
+        view=None if normalizer is None else lambda raw: normalizer.normalize_obs(np.array(raw)),
+        frames=model.num_timesteps,
+        seconds=seconds,
+    )
+
+
+TRAIN: dict[str, Callable[[Comparison, int], Trained]] = {HOOKRL: train_hookrl, SB3: train_sb3}
+"""How each side trains with a seed."""
+
+
+def evaluate(
+    trained: Trained, config: PPOConfig, *, episodes: int = 100, seed: int = 0
+) -> EpisodeResults:
+    """Play deterministic episodes from initial states that are the same for every policy."""
+    env = make_vector_env(config.env, min(_SIDE_BY_SIDE, episodes), config.env_kwargs)
+    try:
+        return run_episodes(trained.act, env, evaluation_seeds(episodes, seed), view=trained.view)
+    finally:
+        env.close()
+
+
+def _scheduled(value: Any) -> Any:
+    """Turn ``"lin_0.001"`` into the schedule it stands for, and leave anything else alone."""
+    if not isinstance(value, str) or not value.startswith("lin_"):
+        return value
+    start = float(value.removeprefix("lin_"))
+    # The last batch may go beyond the budget, where less than nothing remains.
+    return lambda remaining: start * max(remaining, 0.0)

@@ -1,0 +1,68 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tensordict import TensorDict
+
+from hookrl.errors import InvalidType
+from hookrl.hooks import Mean
+from hookrl.trainers.metrics import RunningMeans
+
+
+def running(*entries):
+    means = RunningMeans()
+    for entry in entries:
+        means.add(entry)
+    return means
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=700))
+def test_the_mean_is_that_of_all_values_however_many_there_are(values):
+    found = running(*({"x": torch.tensor(v, dtype=torch.float64)} for v in values)).numbers()
+    assert found["x"] == pytest.approx(sum(values) / len(values), abs=1e-6)
+
+
+def test_names_are_averaged_over_their_own_values():
+    assert running({"a": 1.0}, {"a": 3.0, "b": 5}).numbers() == {"a": 2.0, "b": 5.0}
+
+
+def test_means_in_two_parts_combine_to_the_mean_over_everything():
+    found = running({"x": Mean(10.0, 1)}, {"x": Mean(torch.tensor(60.0), torch.tensor(3))})
+    assert found.numbers() == {"x": 17.5}
+
+
+def test_a_name_that_nothing_was_counted_for_is_left_out():
+    assert running({"x": Mean(torch.tensor(0.0), torch.tensor(0)), "y": 1.0}).numbers() == {
+        "y": 1.0
+    }
+
+
+def test_means_stay_tensors_until_numbers_are_asked_for():
+    assert isinstance(running({"x": torch.tensor(1.0)}).means()["x"], torch.Tensor)
+
+
+def test_entries_may_be_a_tensordict():
+    losses = TensorDict({"loss": torch.tensor(2.0)}, batch_size=[])
+    assert running(losses, {"loss": torch.tensor(4.0)}).numbers() == {"loss": 3.0}
+
+
+def test_memory_is_bounded_however_long_the_interval():
+    means = running(*({"x": 1.0} for _ in range(10_000)))
+    assert len(means._recent) < 1000
+
+
+def test_tensors_with_several_elements_are_refused_by_name():
+    with pytest.raises(InvalidType, match=r"'x' is a tensor of shape \(3,\): expected one element"):
+        running({"x": torch.ones(3)}).means()
+
+
+def test_what_is_no_number_is_refused_by_name():
+    with pytest.raises(InvalidType, match="the metric 'x' is a str: expected numbers"):
+        running({"x": "high"}).means()
+
+
+def test_a_round_trip_of_the_state_goes_on_with_the_mean():
+    before, after = running({"x": 1.0}, {"y": torch.tensor(2.0)}), RunningMeans()
+    after.load_state_dict(before.state_dict())
+    after.add({"x": 3.0})
+    assert after.numbers() == {"x": 2.0, "y": 2.0}
