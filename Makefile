@@ -19,7 +19,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install -qq
 train: $(READY)
 	@set -e; \
 	n=1; while [ -e runs/cartpole-$$n ]; do n=$$((n + 1)); done; run=runs/cartpole-$$n; \
-	$(BIN)/hookrl train ppo env=CartPole-v1 total_frames=100000 seed=0 run_dir=$$run; \
+	$(BIN)/hookrl train ppo env=CartPole-v1 total_frames=250000 seed=0 run_dir=$$run; \
 	$(BIN)/hookrl evaluate $$run; \
 	echo "Everything about this run is in $$run; its learning curve is $$run/learning_curve.png."
 

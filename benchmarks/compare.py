@@ -83,7 +83,8 @@ def run_in_turn(
             run = json.loads(worker.stdout.splitlines()[-1])
             runs[side].append(run)
             print(
-                f"{side:>17} seed {seed}: {run['fps']:>9,.0f} frames/s, "
+                f"{side:>17} seed {seed}: {run['fps']:>9,.0f} frames/s "
+                f"({run['fps_cpu']:,.0f} per CPU second), "
                 f"return {run['score']:.1f} after {run['frames']:,} frames",
                 flush=True,
             )
@@ -101,6 +102,7 @@ def measure(comparison: Comparison, side: str, seed: int, warm_up: int) -> dict[
         "frames": trained.frames,
         "seconds": round(trained.seconds, 4),
         "fps": round(trained.frames / trained.seconds, 1),
+        "fps_cpu": round(trained.frames / trained.cpu_seconds, 1),
         "score": round(evaluate(trained, comparison.hookrl).mean, 2),
     }
 

@@ -22,6 +22,8 @@ Written by the programs in this directory from the files in `results/`; don't ed
 Frames per second of training, learning included, one torch thread: both sides in turn (A B A B),
 each run in a process of its own after a short training to warm up. hookrl has its normal hooks on
 (episode statistics, losses, explained variance, throughput, NaN guard); neither side writes files.
+Frames per CPU second count the processor time of the training process alone, which other work on
+the machine disturbs less; on a quiet machine the two figures are the same.
 Returns are those of 100 deterministic episodes of the last weights, from the same initial states.
 """
 _STANDARD_ERRORS = 3
@@ -31,23 +33,25 @@ _STANDARD_ERRORS = 3
 def summary(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Say what the runs came to, in a few lines."""
     lines = []
-    for side in SIDES:
-        fps = [run["fps"] for run in runs[side]]
+    for figure, unit in (("fps", "frames/s"), ("fps_cpu", "frames per CPU second")):
+        for side in SIDES:
+            fps = [run[figure] for run in runs[side]]
+            lines.append(
+                f"{side}: median {statistics.median(fps):,.0f} {unit} "
+                f"({min(fps):,.0f} to {max(fps):,.0f})"
+            )
+        of_medians, pairs = ratios(runs, figure)
         lines.append(
-            f"{side}: median {statistics.median(fps):,.0f} frames/s "
-            f"({min(fps):,.0f} to {max(fps):,.0f})"
+            f"ratio of medians of {unit}: **{of_medians:.2f}**; of pairs "
+            f"{', '.join(f'{ratio:.2f}' for ratio in pairs)} "
+            f"(median {statistics.median(pairs):.2f})"
         )
-    of_medians, pairs = ratios(runs)
-    lines.append(
-        f"ratio of medians {of_medians:.2f}; of pairs {', '.join(f'{r:.2f}' for r in pairs)} "
-        f"(median {statistics.median(pairs):.2f})"
-    )
     return [*lines, _returns(runs)]
 
 
-def ratios(runs: dict[str, list[dict[str, Any]]]) -> tuple[float, list[float]]:
-    """Return the ratio of the medians of frames/s, hookrl over peer, and that of each pair."""
-    ours, theirs = ([run["fps"] for run in runs[side]] for side in SIDES)
+def ratios(runs: dict[str, list[dict[str, Any]]], figure: str = "fps") -> tuple[float, list[float]]:
+    """Return the ratio of the medians of a figure, hookrl over peer, and that of each pair."""
+    ours, theirs = ([run[figure] for run in runs[side]] for side in SIDES)
     pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
     return statistics.median(ours) / statistics.median(theirs), pairs
 
@@ -88,11 +92,16 @@ def _section(name: str, content: dict[str, Any]) -> str:
         f"`{content['command']}`, {content['frames']:,} timed frames after "
         f"{content['warm_up']:,} to warm up.",
         "",
-        "| seed | " + " | ".join(f"{side} frames/s | return" for side in SIDES) + " | ratio |",
-        "|---:|" + "---:|---:|" * len(SIDES) + "---:|",
+        "| seed | "
+        + " | ".join(f"{side} frames/s | per CPU s | return" for side in SIDES)
+        + " | ratio |",
+        "|---:|" + "---:|---:|---:|" * len(SIDES) + "---:|",
     ]
     for ours, theirs, ratio in zip(*(runs[side] for side in SIDES), ratios(runs)[1], strict=True):
-        cells = [f"{run['fps']:,.0f} | {run['score']:.1f}" for run in (ours, theirs)]
+        cells = [
+            f"{run['fps']:,.0f} | {run['fps_cpu']:,.0f} | {run['score']:.1f}"
+            for run in (ours, theirs)
+        ]
         lines.append(f"| {ours['seed']} | {' | '.join(cells)} | {ratio:.2f} |")
     for group in ("machine", "versions"):
         lines += ["", f"{group}: {', '.join(f'{k} {v}' for k, v in content[group].items())}."]

@@ -114,7 +114,12 @@ def main(row: Row, arguments: Sequence[str] | None = None) -> None:
     sides = (HOOKRL, SB3) if options.side is None else (options.side,)
     if SB3 in sides and importlib.util.find_spec("stable_baselines3") is None:
         sys.exit("stable-baselines3 is not installed: pip install -e '.[peers]', or --side hookrl.")
-    reproduce(row, seeds=options.seeds, sides=sides, jobs=options.jobs, directory=options.results)
+    try:
+        reproduce(
+            row, seeds=options.seeds, sides=sides, jobs=options.jobs, directory=options.results
+        )
+    except KeyboardInterrupt:
+        sys.exit("interrupted: runs that were finished are stored, the same command goes on.")
 
 
 def _versions(side: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ class Trained:
     """Frames that it was trained for."""
     seconds: float
     """Wall time of the training alone."""
+    cpu_seconds: float
+    """Processor time of it, all threads: less disturbed by what else the machine does."""
 
 
 def train_hookrl(row: Comparison, seed: int) -> Trained:
@@ -42,9 +44,7 @@ def train_hookrl(row: Comparison, seed: int) -> Trained:
         row.hookrl, seed=seed, progress_bar=False, run_dir=None, torch_threads=1
     )
     trainer = PPOTrainer.from_config(config)
-    start = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = _timed(trainer.train)
     collector: Any = trainer.collector
     loss_module: Any = trainer.loss_module
     normalizer = collector.transform
@@ -53,6 +53,7 @@ def train_hookrl(row: Comparison, seed: int) -> Trained:
         view=None if normalizer is None else normalizer.frozen,
         frames=trainer.collected_frames,
         seconds=seconds,
+        cpu_seconds=cpu_seconds,
     )
 
 
@@ -72,9 +73,7 @@ def train_sb3(row: Comparison, seed: int) -> Trained:
         env = normalizer = VecNormalize(env, **row.sb3.vec_normalize)
     settings = {name: _scheduled(value) for name, value in row.sb3.ppo.items()}
     model = PPO(env=env, seed=seed, device="cpu", verbose=0, **settings)
-    start = time.perf_counter()
-    model.learn(config.total_frames)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = _timed(lambda: model.learn(config.total_frames))
     env.close()
     return Trained(
         act=lambda observation: model.predict(observation, deterministic=True)[0],
@@ -82,6 +81,7 @@ def train_sb3(row: Comparison, seed: int) -> Trained:
         view=None if normalizer is None else lambda raw: normalizer.normalize_obs(np.array(raw)),
         frames=model.num_timesteps,
         seconds=seconds,
+        cpu_seconds=cpu_seconds,
     )
 
 
@@ -98,6 +98,13 @@ def evaluate(
         return run_episodes(trained.act, env, evaluation_seeds(episodes, seed), view=trained.view)
     finally:
         env.close()
+
+
+def _timed(train: Callable[[], Any]) -> tuple[float, float]:
+    """Return the wall time and the processor time of a training."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    train()
+    return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def _scheduled(value: Any) -> Any:

@@ -133,7 +133,7 @@ def _load_torchsnapshot(path: Path) -> Encoded:
     if not (path / ".snapshot_metadata").exists():
         raise InvalidValue(f"{path} is a directory but no checkpoint.")
     snapshot = torchsnapshot.Snapshot(str(path.resolve()))
-    manifest = snapshot.get_manifest()
+    manifest: dict[str, Any] = snapshot.get_manifest()
     if f"0/{_ENTRY}/skeleton" not in manifest:
         raise InvalidValue(f"{path} is a torchsnapshot directory but no checkpoint.")
     skeleton, kinds = (manifest[f"0/{_ENTRY}/{name}"].get_value() for name in ("skeleton", "kinds"))
@@ -151,7 +151,8 @@ def _storable(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.contiguous()
     if tensor.dtype in _TAKEN_BY_TORCHSNAPSHOT:
         return tensor
-    return tensor.reshape(-1).view(torch.uint8)
+    # as_strided, since the stride of a dimension of size 1 may be anything.
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8)
 
 
 def _compact(tensor: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import InteractionType, set_interaction_type
 
-from hookrl.envs.spaces import at, leaves, nest
+from hookrl.envs.spaces import Path, at, leaves, nest
 from hookrl.errors import InvalidType
 from hookrl.models.acting import Actor
 
@@ -64,7 +64,8 @@ class RandomActor:
         """Turn `noise` into actions."""
         if noise is None:
             raise InvalidType("a random policy has no deterministic actions: expected noise.")
-        actions, start = [], 0
+        actions: list[tuple[Path, Any]] = []
+        start = 0
         for leaf in self._leaves:
             stop = start + math.prod(leaf.shape)
             part = noise[..., start:stop].reshape(*noise.shape[:-1], *leaf.shape)

@@ -1,6 +1,6 @@
 """The ten points, and everything that hangs on them."""
 
-from hookrl.hooks.base import Mean, TrainerHookBase, TrainerLike, declares
+from hookrl.hooks.base import Latest, Mean, TrainerHookBase, TrainerLike, declares
 from hookrl.hooks.count_frames import CountFramesLog
 from hookrl.hooks.episodes import EpisodeStatistics
 from hookrl.hooks.evaluation import LogValidationReward
@@ -18,7 +18,7 @@ from hookrl.hooks.registry import HookHandle, HookRegistry
 from hookrl.hooks.reward_scaling import RewardScaling
 from hookrl.hooks.save_weights import SaveWeights
 from hookrl.hooks.schedule import LearningRateSchedule, linear_schedule
-from hookrl.hooks.threads import TorchThreads
+from hookrl.hooks.threads import TorchThreads, torch_threads
 from hookrl.hooks.throughput import Throughput
 from hookrl.hooks.values import ValueEstimation
 
@@ -31,6 +31,7 @@ __all__ = [
     "HookPoint",
     "HookRegistry",
     "KLEarlyStop",
+    "Latest",
     "LearningCurve",
     "LearningRateSchedule",
     "LogLosses",
@@ -51,4 +52,5 @@ __all__ = [
     "ValueEstimation",
     "declares",
     "linear_schedule",
+    "torch_threads",
 ]

@@ -65,6 +65,12 @@ class Mean(NamedTuple):
     count: Any
 
 
+class Latest(NamedTuple):
+    """A value that is not averaged: a row holds the last one before it, as of a counter."""
+
+    value: Any
+
+
 class TrainerHookBase(ABC):
     """Base of all hooks: its state, and how it registers itself.
 

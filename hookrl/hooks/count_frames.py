@@ -6,7 +6,7 @@ from typing import Any
 
 from tensordict import TensorDictBase
 
-from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.base import Latest, TrainerHookBase, TrainerLike
 
 
 class CountFramesLog(TrainerHookBase):
@@ -34,4 +34,4 @@ class CountFramesLog(TrainerHookBase):
         mask = batch.get(("collector", "mask"), None)
         frames = batch.batch_size.numel() if mask is None else int(mask.sum())
         self.frame_count += frames * self.frame_skip
-        return {"n_frames": self.frame_count, "log_pbar": self.log_pbar}
+        return {"n_frames": Latest(self.frame_count), "log_pbar": self.log_pbar}

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from hookrl.collectors.actors import as_actor
-from hookrl.collectors.episodes import run_episodes
+from hookrl.collectors.episodes import evaluation_seeds, run_episodes
 from hookrl.envs.vector import EnvLike, make_vector_env
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.state import integer_seed
 
 
 class LogValidationReward(TrainerHookBase):
@@ -35,6 +36,8 @@ class LogValidationReward(TrainerHookBase):
         InvalidValue: for an interval or number of episodes below 1.
         InvalidType: for a ready vector environment, whose seeds could not be set one by one.
     """
+
+    state_fields = ("_seed",)
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class LogValidationReward(TrainerHookBase):
 
     def set_seed(self, seed_sequence: np.random.SeedSequence) -> None:
         """Choose the initial states of all evaluations."""
-        self._seeds = [int(s >> 1) for s in seed_sequence.generate_state(self.episodes)]
+        self._seed = integer_seed(seed_sequence)
 
     def register(self, trainer: TrainerLike, name: str = "validation") -> None:
         """Hang the hook on ``post_steps_log``, every `record_interval` frames."""
@@ -78,7 +81,8 @@ class LogValidationReward(TrainerHookBase):
     def __call__(self, batch: Any) -> dict[str, Any]:
         """Play the episodes."""
         self._actor.refresh()
-        results = run_episodes(self._actor, self._env, self._seeds, view=self._view)
+        seeds = evaluation_seeds(self.episodes, self._seed)
+        results = run_episodes(self._actor, self._env, seeds, view=self._view)
         return {
             "eval/mean_reward": results.mean,
             "eval/std_reward": results.std,

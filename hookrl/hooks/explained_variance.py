@@ -24,10 +24,12 @@ class ExplainedVariance(TrainerHookBase):
         trainer.register_op("pre_steps_log", self, name=name)
         trainer.register_module(name, self)
 
-    def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
-        """Compare values with their targets."""
+    def __call__(self, batch: TensorDictBase) -> dict[str, Any] | None:
+        """Compare values with their targets, unless no frame is valid."""
         value, target = batch["state_value"], batch["value_target"]
         mask = batch.get(("collector", "mask"), None)
         if mask is not None:
             value, target = value[mask], target[mask]
+        if not target.numel():
+            return None
         return {"train/explained_variance": explained_variance(value, target)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.loggers.learning_curve import draw_learning_curve
 
 
 class LearningCurve(TrainerHookBase):
@@ -13,11 +14,13 @@ class LearningCurve(TrainerHookBase):
     Args:
         metrics: the CSV file.
         picture: the PNG file to draw.
+        title: stands above the curve.
     """
 
-    def __init__(self, metrics: str | Path, picture: str | Path) -> None:
+    def __init__(self, metrics: str | Path, picture: str | Path, title: str = "") -> None:
         self.metrics = Path(metrics)
         self.picture = Path(picture)
+        self.title = title
 
     def register(self, trainer: TrainerLike, name: str = "learning_curve") -> None:
         """Hang on no point: the hook acts when training ends."""
@@ -25,9 +28,5 @@ class LearningCurve(TrainerHookBase):
 
     def on_train_end(self, trainer: TrainerLike) -> None:
         """Draw, unless nothing was logged."""
-        from hookrl.loggers.learning_curve import (
-            draw_learning_curve,
-        )  # matplotlib is slow to import
-
         if self.metrics.exists():
-            draw_learning_curve([self.metrics], self.picture)
+            draw_learning_curve([self.metrics], self.picture, title=self.title)

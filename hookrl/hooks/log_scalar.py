@@ -60,12 +60,14 @@ class LogScalar(TrainerHookBase):
         trainer.register_op("pre_steps_log", self, name=name)
         trainer.register_module(name, self)
 
-    def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
-        """Reduce the entry; the result stays on its device."""
+    def __call__(self, batch: TensorDictBase) -> dict[str, Any] | None:
+        """Reduce the entry, unless no frame is valid; the result stays on its device."""
         values = batch[self.key]
         mask = batch.get(("collector", "mask"), None)
         if mask is not None:
             values = values[mask]
+        if not values.numel():
+            return None
         values = values.float()
         metrics: dict[str, Any] = {self.logname: _REDUCTIONS[self.reduction](values)}
         if self.include_std and values.numel() > 1:

@@ -57,21 +57,26 @@ class RewardScaling(TrainerHookBase):
     def __call__(self, batch: TensorDictBase) -> TensorDictBase:
         """Scale the rewards of a batch ``[envs, time]``."""
         reward = batch[self.reward_key].squeeze(-1).double()
-        mask = batch.get(("collector", "mask"), None)
-        valid = torch.ones_like(reward) if mask is None else mask.double()
-        deviation = self._deviations(self._discounted(batch, reward), valid)
+        done = batch["next", "done"].squeeze(-1)
+        goes_on = self.gamma * (~done).double()
+        valid = batch.get(("collector", "mask"), None)
+        if valid is None:
+            valid = torch.ones_like(done)
+        else:  # the sum passes over frames that do not count
+            reward = reward.where(valid, 0.0)
+            goes_on = goes_on.where(valid, 1.0)
+        deviation = self._deviations(self._discounted(reward, goes_on), valid.double())
         scaled = (reward / deviation).clamp(-self.clip, self.clip)
         batch[self.out_key] = scaled.unsqueeze(-1).to(batch[self.reward_key].dtype)
         return batch
 
-    def _discounted(self, batch: TensorDictBase, reward: torch.Tensor) -> torch.Tensor:
+    def _discounted(self, reward: torch.Tensor, goes_on: torch.Tensor) -> torch.Tensor:
         """Discounted sums of past rewards, begun anew behind the end of every episode."""
-        goes_on = self.gamma * ~batch["next", "done"].squeeze(-1)
         if self._returns is None:
             self._returns = torch.zeros_like(reward[:, 0])
         # The factor that a step applies to the sum before it belongs to the step before.
-        decay = torch.cat([torch.ones_like(reward[:, :1]), goes_on[:, :-1].double()], dim=1)
-        returns = linear_scan(decay, reward, self._returns.unsqueeze(1), dim=1)
+        decay = torch.cat([torch.ones_like(reward[:, :1]), goes_on[:, :-1]], dim=1)
+        returns = linear_scan(decay, reward, self._returns.to(reward.device).unsqueeze(1), dim=1)
         self._returns = returns[:, -1] * goes_on[:, -1]
         return returns
 

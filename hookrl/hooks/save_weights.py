@@ -19,7 +19,7 @@ class SaveWeights(TrainerHookBase):
     ``state_dict``.
 
     Args:
-        path: the file; it appears whole or not at all.
+        path: the file; it appears whole or not at all, and its directory is made if need be.
         parts: what to save, by name.
     """
 
@@ -33,5 +33,6 @@ class SaveWeights(TrainerHookBase):
 
     def on_train_end(self, trainer: TrainerLike) -> None:
         """Write the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as temporary:
             torch.save({name: part.state_dict() for name, part in self.parts.items()}, temporary)

@@ -43,7 +43,7 @@ class LearningRateSchedule(TrainerHookBase):
         self._rate = 0.0
 
     def register(self, trainer: TrainerLike, name: str = "learning_rate") -> None:
-        """Set the next rate at ``post_steps``; log the one just used at ``post_steps_log``."""
+        """Set the next rate at ``post_steps``; log the one in use at ``pre_steps_log``."""
         self._trainer = trainer
         trainer.register_op("post_steps", self, name=name)
         trainer.register_op("pre_steps_log", self.log, name=f"{name}.log")

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+
+
+@contextlib.contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """Compute with so many threads inside the block; None leaves the process's own number.
+
+    The last bits of a factorisation or sum depend on how many threads share it.
+    """
+    before = torch.get_num_threads()
+    try:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class TorchThreads(TrainerHookBase):
@@ -39,3 +57,4 @@ class TorchThreads(TrainerHookBase):
         """Give the process its own number back."""
         if self._before is not None:
             torch.set_num_threads(self._before)
+            self._before = None

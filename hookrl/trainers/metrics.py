@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hookrl.errors import InvalidType
-from hookrl.hooks.base import Mean
+from hookrl.hooks.base import Latest, Mean
 
 _FOLD_AT = 256
 """Entries kept before they are summed, which bounds memory however long an interval is."""
@@ -18,7 +18,8 @@ class RunningMeans:
     """Accumulates mappings of scalars and gives the mean of each name.
 
     Adding costs one list append; nothing is computed and no device is waited for until `means`.
-    Values may be numbers, one-element tensors, or `Mean` pairs of total and count.
+    Values may be numbers, one-element tensors, `Mean` pairs of total and count, or `Latest`, whose
+    "mean" is the last one.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,9 @@ class RunningMeans:
                 columns.setdefault(name, []).append(value)
         self._recent = []
         for name, values in columns.items():
+            if isinstance(values[-1], Latest):
+                self._totals[name], self._counts[name] = values[-1].value, 1
+                continue
             total, count = _sum(name, values)
             self._totals[name] = self._totals.get(name, 0.0) + total
             self._counts[name] = self._counts.get(name, 0) + count

@@ -33,6 +33,7 @@ from hookrl.hooks import (
     TorchThreads,
     ValueEstimation,
     linear_schedule,
+    torch_threads,
 )
 from hookrl.loggers import RunDirectory
 from hookrl.models import ActorCritic
@@ -118,6 +119,12 @@ class PPOTrainer(Trainer):
             InvalidType: for a space that is not supported.
             ExistingFile: if the run directory is in use.
         """
+        # The same threads as in training: a factorisation's last bits depend on their number.
+        with torch_threads(config.torch_threads):
+            return cls._build(config)
+
+    @classmethod
+    def _build(cls, config: PPOConfig) -> PPOTrainer:
         env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
         actor_critic, normalizer = build_policy(
             config, env.single_observation_space, env.single_action_space
@@ -179,11 +186,14 @@ class PPOTrainer(Trainer):
                 view=None if normalizer is None else normalizer.frozen,
             ).register(trainer)
         if run is not None:
+            if trainer.logger is not None:
+                trainer.logger.log_config(to_plain(config))
             parts: dict[str, Any] = {"actor_critic": actor_critic}
             if normalizer is not None:
                 parts["observation_normalizer"] = normalizer
             SaveWeights(run.weights_file, parts).register(trainer)
-            LearningCurve(run.metrics_file, run.learning_curve_file).register(trainer)
+            title = f"PPO on {config.env}"
+            LearningCurve(run.metrics_file, run.learning_curve_file, title).register(trainer)
         return trainer
 
 

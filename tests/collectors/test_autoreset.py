@@ -143,7 +143,7 @@ def test_gymnasiums_vectorised_cartpole_spends_a_masked_frame_on_each_reset() ->
     after_reset = batch["observation"][:, 1:][~mask[:, :-1]]
     assert (after_reset.abs() <= 0.05).all()
     final = batch["next", "observation"][batch["next", "terminated"].squeeze(-1)]
-    assert ((final[:, 0].abs() > 2.4) | (final[:, 2].abs() > 0.2095)).all()
+    assert ((final[:, 0].abs() > 2.4) | (final[:, 2].abs() > 0.2094)).all()
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
@@ -169,9 +169,7 @@ def test_final_observations_of_dict_spaces_are_the_episodes_own(mode: AutoresetM
 
     functions = [lambda make=make: DictObservations(make()) for make in makers()]
     env = SyncVectorEnv(functions, copy=False, autoreset_mode=mode)
-    batches = list(
-        itertools.islice(VectorCollector(env, frames_per_batch=12, seed=0), 4),
-    )
+    batches = list(itertools.islice(VectorCollector(env, frames_per_batch=12, seed=0), 4))
     for batch in batches:
         for part in (batch, batch["next"]):
             seen = part["observation"]
@@ -262,8 +260,10 @@ def test_an_episode_that_spans_batches_keeps_its_id() -> None:
     assert torch.equal(first["collector", "traj_ids"], second["collector", "traj_ids"])
 
 
-def test_reused_environments_of_a_ready_vector_environment_stay_aliased_only_inside() -> None:
-    env = sync_env(AutoresetMode.NEXT_STEP)
-    collector = VectorCollector(env, frames_per_batch=12, seed=0)
-    assert_tells(list(itertools.islice(collector, 6)), PLANS, reset_frames=True)
-    assert env.reset()[0] is env.step(np.zeros(3, int))[0], "the environment reuses its buffer"
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_the_environments_that_these_tests_use_do_overwrite_their_observations(
+    mode: AutoresetMode,
+) -> None:
+    env, torch_env = sync_env(mode), TorchCountingEnv(mode)
+    assert env.reset()[0] is env.step(np.zeros(3, int))[0]
+    assert torch_env.reset()[0] is torch_env.step(torch.zeros(3))[0]

@@ -48,7 +48,7 @@ def test_every_valid_frame_is_in_exactly_one_minibatch_of_each_epoch(
     assert len(drawn) == per_epoch * epochs
     for epoch in range(epochs):
         parts = drawn[epoch * per_epoch : (epoch + 1) * per_epoch]
-        assert sorted(sum(parts, [])) == valid.nonzero()[:, 0].tolist()
+        assert sorted(frame for part in parts for frame in part) == valid.nonzero()[:, 0].tolist()
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from hookrl.errors import InvalidType
-from hookrl.hooks import Mean
+from hookrl.hooks import Latest, Mean
 from hookrl.trainers.metrics import RunningMeans
 
 
@@ -35,6 +35,10 @@ def test_a_name_that_nothing_was_counted_for_is_left_out():
     assert running({"x": Mean(torch.tensor(0.0), torch.tensor(0)), "y": 1.0}).numbers() == {
         "y": 1.0
     }
+
+
+def test_of_counts_the_row_holds_the_latest():
+    assert running({"x": Latest(1)}, {"x": Latest(5)}).numbers() == {"x": 5.0}
 
 
 def test_means_stay_tensors_until_numbers_are_asked_for():
