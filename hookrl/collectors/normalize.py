@@ -112,16 +112,20 @@ class ObservationNormalizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Statistics by observation key."""
-        return {"/".join(path): moments.state_dict() for path, moments in self._moments.items()}
+        return {_name(path): moments.state_dict() for path, moments in self._moments.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
-        same_keys(state, ("/".join(path) for path in self._moments), owner="ObservationNormalizer")
+        same_keys(state, (_name(path) for path in self._moments), owner="ObservationNormalizer")
         loaded = copy.deepcopy(self._moments)
         for path, moments in loaded.items():
-            moments.load_state_dict(state["/".join(path)])
+            moments.load_state_dict(state[_name(path)])
         self._moments = loaded
 
 
 def _array(value: Any) -> Any:
     return value.cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def _name(path: Path) -> str:
+    return "/".join(("observation", *path))

@@ -44,17 +44,20 @@ class EpisodeStatistics(TrainerHookBase):
         reward = batch[self.reward_key].flatten(2).sum(-1).double()
         done = batch["next", "done"].flatten(2).any(-1)
         mask = batch.get(("collector", "mask"), None)
+        if mask is not None:
+            reward, done = reward.where(mask, 0.0), done & mask
         steps = torch.ones_like(reward) if mask is None else mask.double()
-        reward = reward * steps
         if self._returns is None or self._lengths is None:
             self._returns = self._lengths = torch.zeros_like(reward[:, 0])
+        # A checkpoint restores them where it was read.
+        running_return, running_length = self._returns.to(reward), self._lengths.to(reward)
         # A step belongs to an ended episode if some later step, or itself, ends one.
         ended = done.flip(1).cummax(1).values.flip(1)
         any_ended = ended[:, 0]
-        total_return = (reward * ended).sum() + (self._returns * any_ended).sum()
-        total_length = (steps * ended).sum() + (self._lengths * any_ended).sum()
-        self._returns = (reward * ~ended).sum(1) + self._returns * ~any_ended
-        self._lengths = (steps * ~ended).sum(1) + self._lengths * ~any_ended
+        total_return = (reward * ended).sum() + (running_return * any_ended).sum()
+        total_length = (steps * ended).sum() + (running_length * any_ended).sum()
+        self._returns = (reward * ~ended).sum(1) + running_return * ~any_ended
+        self._lengths = (steps * ~ended).sum(1) + running_length * ~any_ended
         episodes = done.sum()
         return {
             "episode/mean_reward": Mean(total_return, episodes),

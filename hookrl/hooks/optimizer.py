@@ -17,6 +17,7 @@ from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.state import same_keys
 
 BACKWARD_PRIORITY = -50
 STEP_PRIORITY = 50
@@ -111,7 +112,12 @@ class OptimizerHook(TrainerHookBase):
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore the optimizer's state."""
+        """Restore the optimizer's state.
+
+        Raises:
+            MissingKey: if the entries are not those of such an optimizer; nothing is changed then.
+        """
+        same_keys(state_dict, self.optimizer.state_dict(), owner=type(self).__name__)
         self.optimizer.load_state_dict(dict(state_dict))
 
     def _components(self, losses: TensorDictBase) -> list[torch.Tensor]:

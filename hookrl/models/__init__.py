@@ -1,6 +1,6 @@
 """Networks and policies, built from gymnasium spaces."""
 
-from hookrl.models.acting import Actor, NumpyActor, TorchActor, actor_for
+from hookrl.models.acting import Actor, NumpyActor, TorchActor
 from hookrl.models.actor_critic import ActorCritic
 from hookrl.models.cnn import NatureCNN
 from hookrl.models.distributions import (
@@ -36,7 +36,6 @@ __all__ = [
     "NumpyActor",
     "OneHotEncoder",
     "TorchActor",
-    "actor_for",
     "distribution_for",
     "encoder_for",
     "leaf_keys",

@@ -17,8 +17,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hookrl.models.actor_critic import ActorCritic
-from hookrl.models.distributions import Action
+from hookrl.models.distributions import Action, ActionDistribution
 from hookrl.models.encoders import FlattenEncoder, Observation
 from hookrl.models.mlp import MLP
 
@@ -47,11 +46,21 @@ class Actor(Protocol):
         """
 
 
-def actor_for(actor_critic: ActorCritic) -> Actor:
-    """Return a `NumpyActor` where it can stand in for the network, otherwise a `TorchActor`."""
-    if NumpyActor.supports(actor_critic):
-        return NumpyActor(actor_critic)
-    return TorchActor(actor_critic)
+class Policy(Protocol):
+    """The part of a network that acting needs; `hookrl.models.ActorCritic` has it."""
+
+    observation_space: spaces.Space[Any]
+    distribution: ActionDistribution
+    trunk: nn.Module
+    policy_net: nn.Module
+
+    def policy_params(self, observation: Observation) -> Tensor:
+        """Parameters of the action distribution."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters."""
+        ...
 
 
 class TorchActor:
@@ -61,7 +70,7 @@ class TorchActor:
         actor_critic: the policy; it is used as it is, so that it may be trained meanwhile.
     """
 
-    def __init__(self, actor_critic: ActorCritic) -> None:
+    def __init__(self, actor_critic: Policy) -> None:
         self._actor_critic = actor_critic
         self.refresh()
 
@@ -97,18 +106,17 @@ class NumpyActor:
         actor_critic: a policy that `supports` accepts.
     """
 
-    def __init__(self, actor_critic: ActorCritic) -> None:
+    def __init__(self, actor_critic: Policy) -> None:
         self._actor_critic = actor_critic
         self._distribution = actor_critic.distribution
         self.refresh()
 
     @staticmethod
-    def supports(actor_critic: ActorCritic) -> bool:
+    def supports(actor_critic: Policy) -> bool:
         """Whether the network is a plain perceptron on flat observations, float32 on the CPU."""
         layers = _layers(actor_critic)
         return (
-            type(actor_critic).policy_params is ActorCritic.policy_params
-            and isinstance(actor_critic.observation_space, spaces.Box)
+            isinstance(actor_critic.observation_space, spaces.Box)
             and layers is not None
             and all(type(m) is nn.Linear or type(m) in _ACTIVATIONS for m in layers)
             and all(
@@ -160,7 +168,7 @@ _ACTIVATIONS: dict[type[nn.Module], Callable[[Floats], None]] = {nn.Tanh: _tanh,
 """Activations that NumPy has, in place."""
 
 
-def _layers(actor_critic: ActorCritic) -> list[nn.Module] | None:
+def _layers(actor_critic: Policy) -> list[nn.Module] | None:
     """Linear layers and activations of the policy in order; None where it has anything else."""
     trunk, policy_net = actor_critic.trunk, actor_critic.policy_net
     parts = [*trunk, policy_net] if type(trunk) is nn.Sequential else [trunk, policy_net]

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from gymnasium import spaces
 from tensordict.utils import NestedKey
 from torch import Tensor, nn
 
+from hookrl.models.acting import Actor, NumpyActor, TorchActor
 from hookrl.models.cnn import NatureCNN
 from hookrl.models.distributions import Action, ActionDistribution, distribution_for
 from hookrl.models.encoders import Observation, encoder_for
 from hookrl.models.initialization import own_generator
 from hookrl.models.mlp import MLP
 from hookrl.models.spaces import leaf_keys
-
-if TYPE_CHECKING:
-    from hookrl.models.acting import Actor
 
 POLICY_GAIN = 0.01
 """Of the policy's output layer: actions start out nearly independent of the state, which
@@ -167,6 +165,7 @@ class ActorCritic(nn.Module):
 
     def actor(self) -> Actor:
         """Return the fastest actor that this network's structure allows."""
-        from hookrl.models.acting import actor_for  # acting imports this module
-
-        return actor_for(self)
+        as_built_here = type(self).policy_params is ActorCritic.policy_params
+        if as_built_here and NumpyActor.supports(self):
+            return NumpyActor(self)
+        return TorchActor(self)

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Self
 
 from hookrl import checkpoints
 from hookrl.errors import InvalidValue, MissingKey
 from hookrl.state import Stateful, generators_state, load_generators_state, same_keys
+from hookrl.trainers.host import HookHost
+from hookrl.trainers.metrics import MetricLog
 
-if TYPE_CHECKING:
-    from hookrl.trainers.trainer import Trainer
-
-_COUNTERS = ("collected_frames", "optim_steps", "_last_log", "_last_save")
+_COUNTERS = ("collected_frames", "optim_steps", "last_save")
 
 
-class Checkpointing:
-    """State and checkpoints of a `Trainer`."""
+class Checkpointing(HookHost):
+    """A host of hooks whose state can be saved and restored."""
+
+    collector: Any
+    loss_module: Any
+    logger: Any
+    metrics: MetricLog
+    optim_steps: int
+    """Optimization steps so far."""
+    save_trainer_file: str | Path | None
+    """Where checkpoints go; None: nowhere."""
+    save_trainer_interval: int
+    """Frames between checkpoints; 0: none but on request."""
+    last_save: int
+    """Frames at the last checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that was registered, the counters, and all generators."""
-        trainer = cast("Trainer", self)
-        trainer._complete_modules()
+        self.complete_modules()
         return {
-            "counters": {name: getattr(trainer, name) for name in _COUNTERS},
-            "cadences": trainer.hooks.state_dict(),
-            "metrics": trainer._metrics.state_dict(),
+            "counters": {name: getattr(self, name) for name in _COUNTERS},
+            "cadences": self.hooks.state_dict(),
             "generators": generators_state(),
-            **{name: part.state_dict() for name, part in _stateful_parts(trainer).items()},
-            "modules": {name: module.state_dict() for name, module in trainer.modules.items()},
+            **{name: part.state_dict() for name, part in self._stateful_parts().items()},
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -38,23 +48,17 @@ class Checkpointing:
         Raises:
             MissingKey: if the trainer is assembled differently; nothing is changed then.
         """
-        trainer = cast("Trainer", self)
-        trainer._complete_modules()
-        parts = _stateful_parts(trainer)
-        same_keys(
-            state,
-            ("counters", "cadences", "metrics", "generators", *parts, "modules"),
-            owner="Trainer",
-        )
-        same_keys(state["modules"], trainer.modules, owner="the modules of the Trainer")
+        self.complete_modules()
+        parts = self._stateful_parts()
+        same_keys(state, ("counters", "cadences", "generators", *parts, "modules"), owner="Trainer")
+        same_keys(state["modules"], self.modules, owner="the modules of the Trainer")
         for name, part in parts.items():
             part.load_state_dict(state[name])
-        for name, module in trainer.modules.items():
+        for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
-        trainer.hooks.load_state_dict(state["cadences"])
-        trainer._metrics.load_state_dict(state["metrics"])
+        self.hooks.load_state_dict(state["cadences"])
         for name in _COUNTERS:
-            setattr(trainer, name, int(state["counters"][name]))
+            setattr(self, name, int(state["counters"][name]))
         load_generators_state(state["generators"])
 
     def save_trainer(self, force_save: bool = False) -> None:
@@ -63,39 +67,38 @@ class Checkpointing:
         Raises:
             InvalidValue: if forced without a `save_trainer_file`.
         """
-        trainer = cast("Trainer", self)
-        if trainer.save_trainer_file is None:
+        if self.save_trainer_file is None:
             if force_save:
                 raise InvalidValue(
                     "save_trainer(force_save=True) without a place for it: expected the Trainer to "
                     "have a save_trainer_file."
                 )
             return
-        interval, frames = trainer.save_trainer_interval, trainer.collected_frames
-        due = interval and frames // interval > trainer._last_save // interval
+        interval, frames = self.save_trainer_interval, self.collected_frames
+        due = interval and frames // interval > self.last_save // interval
         if due or force_save:
-            trainer._last_save = frames
-            checkpoints.save(self.state_dict(), trainer.save_trainer_file)
+            self.last_save = frames
+            checkpoints.save(self.state_dict(), self.save_trainer_file)
 
-    def load_from_file(self, file: str | Path) -> Trainer:
+    def load_from_file(self, file: str | Path) -> Self:
         """Restore a checkpoint of either format; returns the trainer itself.
 
         Raises:
             MissingFile: if there is none.
             MissingKey: if it belongs to a trainer that is assembled differently.
         """
-        trainer = cast("Trainer", self)
         state = checkpoints.load(file)
         if not isinstance(state, dict):
             raise MissingKey(f"{file} holds a {type(state).__name__}: expected a trainer's state.")
         self.load_state_dict(state)
-        return trainer
+        return self
 
-
-def _stateful_parts(trainer: Trainer) -> dict[str, Stateful]:
-    candidates = {
-        "collector": trainer.collector,
-        "loss_module": trainer.loss_module,
-        "logger": trainer.logger,
-    }
-    return {name: part for name, part in candidates.items() if isinstance(part, Stateful)}
+    def _stateful_parts(self) -> dict[str, Stateful]:
+        """The parts that are no registered modules; those without state are left out."""
+        candidates = {
+            "collector": self.collector,
+            "loss_module": self.loss_module,
+            "logger": self.logger,
+            "metrics": self.metrics,
+        }
+        return {name: part for name, part in candidates.items() if isinstance(part, Stateful)}

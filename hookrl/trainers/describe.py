@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hookrl.hooks.points import POINTS, HookPoint
-
-if TYPE_CHECKING:
-    from hookrl.trainers.trainer import Trainer
+from hookrl.hooks.registry import HookRegistry
 
 METHODS = ("on_train_start", "on_batch_start", "on_train_end", "on_exception", "teardown")
 
 
-def describe(trainer: Trainer) -> str:
+class Describable(Protocol):
+    """The part of a trainer that its description shows."""
+
+    hooks: HookRegistry
+    modules: dict[str, Any]
+    collector: Any
+    loss_module: Any
+    total_frames: int
+    optim_steps_per_batch: int | None
+
+
+def describe(trainer: Describable) -> str:
     """Return the loop as text: points in order, under each its hooks with class and cadence."""
     points = list(POINTS.values())
     inner = [index for index, point in enumerate(points) if point.inner]
@@ -38,7 +47,7 @@ def describe(trainer: Trainer) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _point(trainer: Trainer, point: HookPoint, depth: int) -> list[str]:
+def _point(trainer: Describable, point: HookPoint, depth: int) -> list[str]:
     indent = "    " * depth
     lines = [f"{indent}{point.name}"]
     for registration in trainer.hooks[point.name]:

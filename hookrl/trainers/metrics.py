@@ -1,4 +1,4 @@
-"""Means of named scalars that stay tensors until somebody needs the numbers."""
+"""Metrics: means that stay tensors until somebody needs the numbers, and rows of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 
 from hookrl.errors import InvalidType
 from hookrl.hooks.base import Latest, Mean
+from hookrl.loggers import Logger
+from hookrl.state import same_keys
 
 _FOLD_AT = 256
 """Entries kept before they are summed, which bounds memory however long an interval is."""
@@ -80,6 +82,55 @@ class RunningMeans:
             total, count = _sum(name, values)
             self._totals[name] = self._totals.get(name, 0.0) + total
             self._counts[name] = self._counts.get(name, 0) + count
+
+
+class MetricLog:
+    """Averages metrics over an interval of frames and writes one row for each.
+
+    Args:
+        logger: where rows go; None: nowhere.
+        interval: frames; a row is written when another multiple was reached. 0: never.
+    """
+
+    def __init__(self, logger: Logger | None, interval: int) -> None:
+        self.progress: dict[str, float] = {}
+        """Of the last row, what is to show on the progress bar."""
+        self._logger = logger
+        self._interval = interval
+        self._means = RunningMeans()
+        self._on_progress_bar: dict[str, None] = {}
+        self._last_row = 0
+
+    def add(self, metrics: Mapping[str, Any]) -> None:
+        """Take in metrics; the entry ``log_pbar`` says whether the others show on the bar."""
+        if "log_pbar" in metrics:
+            metrics = dict(metrics)
+            if metrics.pop("log_pbar"):
+                self._on_progress_bar.update(dict.fromkeys(metrics))
+        if self._interval:
+            self._means.add(metrics)
+
+    def write(self, frames: int, *, force: bool = False) -> None:
+        """Write a row if one is due after so many collected frames, or if forced."""
+        due = self._interval and frames // self._interval > self._last_row // self._interval
+        if not self._means or not (due or force):
+            return
+        row = self._means.numbers()
+        self._means.clear()
+        self._last_row = frames
+        self.progress = {name: row[name] for name in self._on_progress_bar if name in row}
+        if self._logger is not None and row:
+            self._logger.log_metrics(row, frames)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was taken in since the last row, and where that was."""
+        return {"means": self._means.state_dict(), "last_row": self._last_row}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        same_keys(state, ("means", "last_row"), owner="MetricLog")
+        self._means.load_state_dict(state["means"])
+        self._last_row = int(state["last_row"])
 
 
 def _as_floats(values: Iterable[Any]) -> list[float]:

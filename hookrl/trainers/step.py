@@ -6,14 +6,34 @@ implementation that captures the same hooks in one graph can take its place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidType
+from hookrl.hooks.registry import HookRegistry
 
-if TYPE_CHECKING:
-    from hookrl.trainers.trainer import Trainer
+
+class StepHost(Protocol):
+    """The part of a trainer that a step works with."""
+
+    hooks: HookRegistry
+    loss_module: Callable[[Any], Any]
+    clip_grad_norm: bool
+    clip_norm: float | None
+    losses: TensorDictBase | None
+    optim_steps: int
+    prepare_calls: tuple[Callable[[Any], None], ...]
+    """The first phase of the hooks that have one."""
+
+    def record_losses(self, losses: TensorDictBase) -> None:
+        """Count the losses of a step into their mean."""
+        ...
+
+    def log(self, metrics: Mapping[str, Any]) -> None:
+        """Take in metrics."""
+        ...
 
 
 class OptimizationStep(Protocol):
@@ -27,7 +47,7 @@ class OptimizationStep(Protocol):
 class EagerStep:
     """The step as the ten points describe it, one operation after the other."""
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: StepHost) -> None:
         self._trainer = trainer
         hooks = trainer.hooks
         self._process_optim_batch = hooks["process_optim_batch"]

@@ -7,7 +7,6 @@ Nothing here knows an algorithm. What PPO, DQN or SAC do hangs on the points of
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from tensordict import TensorDictBase
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.progress import ProgressBar
-from hookrl.hooks.registry import HookHandle, HookRegistry
 from hookrl.loggers import as_logger
-from hookrl.state import Seeds, Stateful, integer_seed, seed_process
+from hookrl.state import integer_seed, seed_process
 from hookrl.trainers.checkpointing import Checkpointing
 from hookrl.trainers.describe import describe
-from hookrl.trainers.metrics import RunningMeans
+from hookrl.trainers.metrics import MetricLog, RunningMeans
 from hookrl.trainers.step import EagerStep, OptimizationStep
 
 
@@ -88,6 +86,7 @@ class Trainer(Checkpointing):
                 f"loss_module is a {type(loss_module).__name__}: expected a callable from a "
                 "TensorDict to a TensorDict."
             )
+        super().__init__(seed)
         self.collector = collector
         self.total_frames = total_frames
         self.frame_skip = frame_skip
@@ -98,29 +97,21 @@ class Trainer(Checkpointing):
         self.clip_grad_norm = clip_grad_norm
         self.clip_norm = clip_norm
         self.save_trainer_interval = save_trainer_interval or 0
-        self.log_interval = log_interval or 0
         self.save_trainer_file = save_trainer_file
+        self.last_save = 0
         self.replay_buffer: Any = None
 
-        self.collected_frames = 0
         self.optim_steps = 0
         self.losses: TensorDictBase | None = None
         self.stop_reason: str | None = None
-        self.hooks = HookRegistry(frames=lambda: self.collected_frames)
-        self.modules: dict[str, Any] = {}
         self.prepare_calls: tuple[Callable[[Trainer], None], ...] = ()
         self.step: OptimizationStep = EagerStep(self)
-        self.progress: dict[str, float] = {}
+        self.metrics = MetricLog(self.logger, log_interval or 0)
         self._inner_losses = RunningMeans()
-        self._metrics = RunningMeans()
-        self._on_progress_bar: dict[str, None] = {}
-        self._last_log = 0
-        self._last_save = 0
         self._stop = False
         self._inner_loop_ended = False
 
         self.seed = seed
-        self.seeds = Seeds(seed)
         if seed is not None:
             seed_process(self.seeds.sequence("process"))
             if hasattr(collector, "set_seed"):
@@ -143,7 +134,7 @@ class Trainer(Checkpointing):
                 self.optimize(batch)
                 self.hooks["post_steps"].run()
                 self.hooks["post_steps_log"].collect(batch, self.log)
-                self._write_metrics()
+                self.metrics.write(self.collected_frames)
                 self.save_trainer()
 
     def optimize(self, batch: TensorDictBase) -> None:
@@ -161,7 +152,7 @@ class Trainer(Checkpointing):
         """Batches, for as long as training should go on."""
         source = iter(self.collector)
         while not self._stop and self.collected_frames < self.total_frames:
-            self._call_methods("on_batch_start")
+            self.call_methods("on_batch_start")
             try:
                 batch = next(source)
             except StopIteration:
@@ -187,8 +178,8 @@ class Trainer(Checkpointing):
         try:
             self._start()
             yield
-            self._write_metrics(force=True)
-            self._call_methods("on_train_end")
+            self.metrics.write(self.collected_frames, force=True)
+            self.call_methods("on_train_end")
             if self.save_trainer_file is not None:
                 self.save_trainer(force_save=True)
         except (Exception, KeyboardInterrupt) as error:
@@ -198,22 +189,22 @@ class Trainer(Checkpointing):
             self._teardown(failure)
 
     def _start(self) -> None:
-        self._complete_modules()
+        self.complete_modules()
         self.hooks.resolve()
         self.prepare_calls = tuple(
             hook.prepare
-            for hook in self._hook_objects()
+            for hook in self.hook_objects()
             if hasattr(hook, "prepare") and callable(hook.prepare)
         )
-        self._call_methods("on_train_start")
+        self.call_methods("on_train_start")
 
     def _teardown(self, failure: BaseException | None) -> None:
         """Tear down every hook, the logger and the collector, whatever any of them raises."""
         actions: list[Callable[[], Any]] = []
         if failure is not None:
-            actions.append(functools.partial(self._write_metrics, force=True))
-            actions += self._methods("on_exception", failure)
-        actions += self._methods("teardown")
+            actions.append(lambda: self.metrics.write(self.collected_frames, force=True))
+            actions += self.hook_methods("on_exception", failure)
+        actions += self.hook_methods("teardown")
         actions += [c for c in (_closer(self.logger), _closer(self.collector)) if c is not None]
         errors = []
         for action in actions:
@@ -226,112 +217,6 @@ class Trainer(Checkpointing):
                 failure.add_note(f"teardown failed as well: {type(late).__name__}: {late}")
         elif errors:
             raise errors[0]
-
-    def _call_methods(self, method: str) -> None:
-        for call in self._methods(method):
-            call()
-
-    def _methods(self, method: str, *args: Any) -> list[Callable[[], Any]]:
-        """The optional `method` of every hook that has it, ready to be called."""
-        return [
-            functools.partial(getattr(hook, method), self, *args)
-            for hook in self._hook_objects()
-            if hasattr(hook, method)
-        ]
-
-    def _hook_objects(self) -> list[Any]:
-        """Every registered object once: owners of operations, then modules without any."""
-        owners = [registration.owner for registration in self.hooks]
-        unique = {id(owner): owner for owner in (*owners, *self.modules.values())}
-        return [owner for owner in unique.values() if owner is not self]
-
-    # -------------------------------------------------------------- registration
-
-    def register_op(
-        self,
-        dest: str,
-        op: Callable[..., Any],
-        *,
-        name: str | None = None,
-        priority: int = 0,
-        before: str | Iterable[str] | None = None,
-        after: str | Iterable[str] | None = None,
-        every: int = 1,
-        every_frames: int | None = None,
-        once: bool = False,
-        **kwargs: Any,
-    ) -> HookHandle:
-        """Hang an operation on a point; if it has state, that becomes part of the trainer's.
-
-        Args:
-            dest: name of one of the ten points.
-            op: the operation; see `hookrl.hooks.points` for what it receives.
-            name: identifies it at its point; by default derived from the operation.
-            priority: smaller runs first; equal ones in order of registration.
-            before: name or names, at the same point, that this one runs ahead of.
-            after: name or names, at the same point, that this one runs behind.
-            every: run at every so many calls.
-            every_frames: run whenever another multiple of so many frames was collected.
-            once: run a single time.
-            **kwargs: handed to the operation at each call.
-
-        Returns:
-            A handle whose ``remove()`` takes the operation off again.
-
-        Raises:
-            InvalidValue: unknown point, a name taken, a cadence below its minimum.
-            InvalidType: the operation cannot be called as the point calls it.
-        """
-        return self.hooks.register(
-            dest,
-            op,
-            name=name,
-            priority=priority,
-            before=before,
-            after=after,
-            every=every,
-            every_frames=every_frames,
-            once=once,
-            kwargs=kwargs,
-        )
-
-    register_hook = register_op  # torchrl's second name for it
-
-    def register_module(self, module_name: str, module: Any) -> None:
-        """Make the state of `module` part of the trainer's, under `module_name`.
-
-        Raises:
-            InvalidValue: if the name belongs to another module.
-            InvalidType: if the module has no ``state_dict`` and ``load_state_dict``, or the
-                arguments were exchanged.
-        """
-        if not isinstance(module_name, str):
-            raise InvalidType(
-                f"register_module received a {type(module_name).__name__} as name: expected "
-                "register_module(name, module)."
-            )
-        if not isinstance(module, Stateful):
-            raise InvalidType(
-                f"the module {module_name!r} is a {type(module).__name__}: expected methods "
-                "state_dict and load_state_dict."
-            )
-        if self.modules.get(module_name, module) is not module:
-            raise InvalidValue(
-                f"a module named {module_name!r} is registered already "
-                f"({type(self.modules[module_name]).__name__}): expected another name."
-            )
-        if module_name not in self.modules:
-            self.modules[module_name] = module
-            if hasattr(module, "set_seed"):
-                module.set_seed(self.seeds.sequence(module_name))
-
-    def _complete_modules(self) -> None:
-        """Register the state of every operation whose owner has some and did not say so."""
-        for registration in self.hooks:
-            owner = registration.owner
-            known = any(module is owner for module in self.modules.values())
-            if isinstance(owner, Stateful) and not known and owner is not self:
-                self.register_module(registration.name, owner)
 
     def describe(self) -> str:
         """Return the loop with every hook where it hangs, in order, with its cadence."""
@@ -357,33 +242,17 @@ class Trainer(Checkpointing):
         """Count the detached losses of one step into `mean_losses`."""
         self._inner_losses.add(losses)
 
-    # ------------------------------------------------------------------- logging
-
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Take in metrics; they are averaged until the next row is written.
 
         The reserved entry ``log_pbar`` says whether the others show on the progress bar.
         """
-        if "log_pbar" in metrics:
-            metrics = dict(metrics)
-            if metrics.pop("log_pbar"):
-                self._on_progress_bar.update(dict.fromkeys(metrics))
-        if self.log_interval:
-            self._metrics.add(metrics)
+        self.metrics.add(metrics)
 
-    def _write_metrics(self, *, force: bool = False) -> None:
-        """Write one row if a multiple of `log_interval` was reached, or if forced."""
-        crossed = self.log_interval and (
-            self.collected_frames // self.log_interval > self._last_log // self.log_interval
-        )
-        if not self._metrics or not (crossed or force):
-            return
-        row = self._metrics.numbers()
-        self._metrics.clear()
-        self._last_log = self.collected_frames
-        self.progress = {name: row[name] for name in self._on_progress_bar if name in row}
-        if self.logger is not None and row:
-            self.logger.log_metrics(row, self.collected_frames)
+    @property
+    def progress(self) -> dict[str, float]:
+        """The metrics of the last row that are to show on the progress bar."""
+        return self.metrics.progress
 
 
 def _closer(part: Any) -> Any:

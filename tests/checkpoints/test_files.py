@@ -78,7 +78,7 @@ def test_a_torchsnapshot_checkpoint_can_be_moved_by_its_folder(tmp_path: Path) -
 # ---------------------------------------------------------------- replacing
 
 
-@pytest.mark.parametrize("backends", itertools.product(BACKENDS, BACKENDS), ids="-then-".join)
+@pytest.mark.parametrize("backends", [*itertools.product(BACKENDS, BACKENDS)], ids="-then-".join)
 def test_a_checkpoint_replaces_one_of_either_format_and_leaves_nothing_behind(
     backends: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -144,14 +144,14 @@ def test_a_restored_normaliser_goes_on_bit_for_bit(space: spaces.Space[Any]) -> 
 def test_a_state_does_not_change_when_the_normaliser_goes_on() -> None:
     normalizer = fed(ObservationNormalizer(BOX), stream(10, 4))
     state = normalizer.state_dict()
-    mean = state[""]["mean"].clone()
+    mean = state["observation"]["mean"].clone()
     normalizer(1e6 * stream(4))
-    assert torch.equal(state[""]["mean"], mean)
+    assert torch.equal(state["observation"]["mean"], mean)
 
 
 def test_a_state_of_other_observations_is_refused() -> None:
     state = ObservationNormalizer(DICT).state_dict()
-    with pytest.raises(MissingKey, match="ObservationNormalizer lacks '' and has unexpected 'x'"):
+    with pytest.raises(MissingKey, match="ObservationNormalizer lacks 'observation' and has unexpected 'observation/x'"):
         ObservationNormalizer(BOX).load_state_dict(state)
 
 
@@ -162,4 +162,4 @@ def test_a_state_of_another_shape_is_refused_and_changes_nothing() -> None:
     source({"a": stream(4), "b": np.zeros((4, 4))})
     with pytest.raises(InvalidValue, match=r"has shape \(4,\): expected \(3,\)"):
         normalizer.load_state_dict(source.state_dict())
-    assert not normalizer.state_dict()["a"]["mean"].any()
+    assert not normalizer.state_dict()["observation/a"]["mean"].any()

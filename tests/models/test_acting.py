@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from hookrl.models import ActorCritic, NumpyActor, TorchActor, actor_for
+from hookrl.models import ActorCritic, NumpyActor, TorchActor
 
 BOX = spaces.Box(-1, 1, (4,))
 IMAGE = spaces.Box(0, 255, (36, 36, 3), dtype=np.uint8)
@@ -171,7 +171,7 @@ def test_float64_observations_are_taken() -> None:
 @pytest.mark.parametrize("shared_trunk", [False, True])
 def test_flat_perceptrons_on_the_cpu_act_in_numpy(shared_trunk: bool) -> None:
     network = network_for(ACTIONS["discrete"], shared_trunk=shared_trunk)
-    assert isinstance(actor_for(network), NumpyActor)
+    assert isinstance(network.actor(), NumpyActor)
 
 
 class Doubled(ActorCritic):

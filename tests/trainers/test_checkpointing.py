@@ -81,6 +81,8 @@ def test_metrics_that_were_not_written_yet_are_part_of_the_state(path):
     trainer = make_trainer(3, save_trainer_file=path, save_trainer_interval=10, log_interval=40)
     states = []
     trainer.register_op("pre_steps_log", lambda batch: {"x": trainer.collected_frames})
-    trainer.register_op("post_steps", lambda: states.append(trainer.state_dict()["metrics"]))
+    trainer.register_op(
+        "post_steps", lambda: states.append(trainer.state_dict()["metrics"]["means"])
+    )
     trainer.train()
     assert states[-1] == {"x": [60.0, 3]}

@@ -223,7 +223,7 @@ def test_a_trainer_without_logger_keeps_bounded_memory():
     trainer = make_trainer(1, logger=None, optim_steps_per_batch=3000, log_interval=10**9)
     trainer.register_op("post_optim_log", lambda batch: {"x": 1.0})
     trainer.train()
-    assert len(trainer._metrics._recent) < 1000
+    assert len(trainer.metrics._means._recent) < 1000
 
 
 def test_a_loss_module_that_gives_no_tensordict_is_refused():

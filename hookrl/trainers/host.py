@@ -1,0 +1,133 @@
+"""Who holds hooks and modules: registration, apart from the loop that calls them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hookrl.errors import InvalidType, InvalidValue
+from hookrl.hooks.registry import HookHandle, HookRegistry
+from hookrl.state import Seeds, Stateful
+
+
+class HookHost:
+    """Holds hooks at the ten points, and the modules whose state is the trainer's.
+
+    Args:
+        seed: root of the seeds that modules with a method ``set_seed`` receive; None: a fresh one.
+    """
+
+    collected_frames: int
+    """Valid environment frames so far, frame skip included."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.collected_frames = 0
+        self.hooks = HookRegistry(frames=lambda: self.collected_frames)
+        self.modules: dict[str, Any] = {}
+        self.seeds = Seeds(seed)
+
+    def register_op(
+        self,
+        dest: str,
+        op: Callable[..., Any],
+        *,
+        name: str | None = None,
+        priority: int = 0,
+        before: str | Iterable[str] | None = None,
+        after: str | Iterable[str] | None = None,
+        every: int = 1,
+        every_frames: int | None = None,
+        once: bool = False,
+        **kwargs: Any,
+    ) -> HookHandle:
+        """Hang an operation on a point; if it has state, that becomes part of the trainer's.
+
+        Args:
+            dest: name of one of the ten points.
+            op: the operation; see `hookrl.hooks.points` for what it receives.
+            name: identifies it at its point; by default derived from the operation.
+            priority: smaller runs first; equal ones in order of registration.
+            before: name or names, at the same point, that this one runs ahead of.
+            after: name or names, at the same point, that this one runs behind.
+            every: run at every so many calls.
+            every_frames: run whenever another multiple of so many frames was collected.
+            once: run a single time.
+            **kwargs: handed to the operation at each call.
+
+        Returns:
+            A handle whose ``remove()`` takes the operation off again.
+
+        Raises:
+            InvalidValue: unknown point, a name taken, a cadence below its minimum.
+            InvalidType: the operation cannot be called as the point calls it.
+        """
+        return self.hooks.register(
+            dest,
+            op,
+            name=name,
+            priority=priority,
+            before=before,
+            after=after,
+            every=every,
+            every_frames=every_frames,
+            once=once,
+            kwargs=kwargs,
+        )
+
+    register_hook = register_op  # torchrl's second name for it
+
+    def register_module(self, module_name: str, module: Any) -> None:
+        """Make the state of `module` part of the trainer's, under `module_name`.
+
+        Raises:
+            InvalidValue: if the name belongs to another module.
+            InvalidType: if the module has no ``state_dict`` and ``load_state_dict``, or the
+                arguments were exchanged.
+        """
+        if not isinstance(module_name, str):
+            raise InvalidType(
+                f"register_module received a {type(module_name).__name__} as name: expected "
+                "register_module(name, module)."
+            )
+        if not isinstance(module, Stateful):
+            raise InvalidType(
+                f"the module {module_name!r} is a {type(module).__name__}: expected methods "
+                "state_dict and load_state_dict."
+            )
+        if self.modules.get(module_name, module) is not module:
+            raise InvalidValue(
+                f"a module named {module_name!r} is registered already "
+                f"({type(self.modules[module_name]).__name__}): expected another name."
+            )
+        if module_name not in self.modules:
+            self.modules[module_name] = module
+            if hasattr(module, "set_seed"):
+                module.set_seed(self.seeds.sequence(module_name))
+
+    def complete_modules(self) -> None:
+        """Register the state of every operation whose owner has some and did not say so."""
+        for registration in self.hooks:
+            owner = registration.owner
+            known = owner is self or any(module is owner for module in self.modules.values())
+            if not known and isinstance(owner, Stateful):
+                self.register_module(registration.name, owner)
+
+    def call_methods(self, method: str) -> None:
+        """Call the optional `method` of every hook that has it."""
+        for call in self.hook_methods(method):
+            call()
+
+    def hook_methods(self, method: str, *args: Any) -> list[Callable[[], Any]]:
+        """The optional `method` of every hook that has it, ready to be called."""
+        return [
+            functools.partial(getattr(hook, method), self, *args)
+            for hook in self.hook_objects()
+            if hasattr(hook, method)
+        ]
+
+    def hook_objects(self) -> list[Any]:
+        """Every registered object once: owners of operations, then modules without any."""
+        owners = [registration.owner for registration in self.hooks]
+        unique = {id(owner): owner for owner in (*owners, *self.modules.values())}
+        return [owner for owner in unique.values() if owner is not self]
