@@ -63,7 +63,7 @@ def train(options: argparse.Namespace) -> None:
     trainer.train()
     seconds = time.perf_counter() - start
     frames = trainer.collected_frames
-    print(f"{frames:,} frames in {seconds:.1f} s ({frames / seconds:,.0f} frames/s)", end="")
+    print(f"{frames:,} frames in {seconds:.1f} s", end="")
     print(_final_return(config.run_dir))
     print(f"run directory: {config.run_dir}")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+import math
+
 from tensordict import TensorDictBase
 
 from hookrl.errors import UserError
@@ -33,10 +34,8 @@ class NaNGuard(TrainerHookBase):
         self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
     ) -> None:
         """Check the sum first, since it is finite exactly if all is well."""
-        named = [(key, value) for key, value in losses.items() if key.startswith("loss_")]
-        with torch.no_grad():
-            total = sum(value.sum() for _, value in named)
-        if torch.isfinite(torch.as_tensor(total)):
+        named = [(key, value.detach()) for key, value in losses.items() if key.startswith("loss_")]
+        if math.isfinite(float(sum(value.sum() for _, value in named))):
             return
         bad = [
             f"{key} is {value.sum().item()}" for key, value in named if not value.isfinite().all()

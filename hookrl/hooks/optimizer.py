@@ -94,18 +94,17 @@ class OptimizerHook(TrainerHookBase):
         clip_norm: float | None,
         optim_step: int,
     ) -> TensorDictBase:
-        """Clip, step, clear the gradients; returns the losses detached, with the gradient norm."""
-        detached = losses.detach()
+        """Clip, step, clear the gradients; returns the losses with the norm before clipping."""
         if clip_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             if clip_grad_norm:
                 norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
-                detached.set(self._norm_key, norm)
+                losses.set(self._norm_key, norm)
             else:
                 torch.nn.utils.clip_grad_value_(parameters, clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return detached
+        return losses
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state."""

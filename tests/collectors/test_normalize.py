@@ -151,7 +151,10 @@ def test_a_state_does_not_change_when_the_normaliser_goes_on() -> None:
 
 def test_a_state_of_other_observations_is_refused() -> None:
     state = ObservationNormalizer(DICT).state_dict()
-    with pytest.raises(MissingKey, match="ObservationNormalizer lacks 'observation' and has unexpected 'observation/x'"):
+    with pytest.raises(
+        MissingKey,
+        match="ObservationNormalizer lacks 'observation' and has unexpected 'observation/x'",
+    ):
         ObservationNormalizer(BOX).load_state_dict(state)
 
 
