@@ -8,6 +8,7 @@ from hookrl.configs.evaluation import EvaluationConfig
 from hookrl.configs.network import NetworkConfig
 from hookrl.configs.overrides import from_overrides
 from hookrl.configs.ppo import PPOConfig
+from hookrl.configs.run import RunConfig
 from hookrl.configs.serialise import from_plain, to_plain
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FieldDoc",
     "NetworkConfig",
     "PPOConfig",
+    "RunConfig",
     "field_docs",
     "from_overrides",
     "from_plain",

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from hookrl.configs.checks import (
-    check_choice,
-    check_flag,
-    check_kind,
-    check_number,
-    check_text,
-)
-from hookrl.configs.evaluation import EvaluationConfig
+from hookrl.configs.checks import check_choice, check_flag, check_kind, check_number
 from hookrl.configs.network import NetworkConfig
+from hookrl.configs.run import RunConfig
 
 
 @dataclass(kw_only=True, slots=True)
-class PPOConfig:
+class PPOConfig(RunConfig):
     """Settings of PPO; the defaults are those of CleanRL's ``ppo.py``, with 8 environments."""
 
-    env: str = "CartPole-v1"
-    """Id of a registered Gymnasium environment."""
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
-    """Further arguments for making it."""
     num_envs: int = 8
     """Environments that are stepped side by side."""
     steps_per_env: int = 128
     """Steps of each environment per batch: a batch is num_envs × steps_per_env."""
-    total_frames: int = 500_000
-    """Environment frames to train for; the last batch may go beyond."""
-    frame_skip: int = 1
-    """Environment frames per step, where the environment repeats actions; frames count them."""
-    seed: int = 0
-    """Seeds everything that is random: environments, networks, actions, minibatches."""
 
     gamma: float = 0.99
     """Discount factor per step."""
@@ -70,44 +53,19 @@ class PPOConfig:
     max_grad_norm: float | None = 0.5
     """Bound for the total norm of the gradients; null: none."""
 
-    normalize_observation: bool = False
-    """Whether observations are brought to mean 0 and variance 1 by running statistics."""
     normalize_reward: bool = False
     """Whether rewards are divided by the running standard deviation of the discounted return."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """Shape of the networks."""
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    """Evaluation while training."""
-
-    log_interval: int = 2000
-    """Frames between rows of metrics; 0: none."""
-    run_dir: str | None = None
-    """Directory for config, metrics, learning curve and weights; null: nothing is written, but the
-    command line makes a name up."""
-    overwrite: bool = False
-    """Whether a run that is already in run_dir may be replaced."""
-    progress_bar: bool = True
-    """Whether to show one."""
-    torch_threads: int | None = 1
-    """Threads of torch on the CPU; more than one only slows small networks down. null: as it
-    is."""
-    device: str = "cpu"
-    """Device of the networks, as torch calls it."""
 
     def __post_init__(self) -> None:
-        check_text(self, "env", "device")
-        check_text(self, "run_dir", optional=True)
-        check_kind(self, "env_kwargs", dict, "a dict of arguments")
+        RunConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_kind(self, "network", NetworkConfig, "a NetworkConfig")
-        check_kind(self, "evaluation", EvaluationConfig, "an EvaluationConfig")
-        counts = ("num_envs", "steps_per_env", "total_frames", "frame_skip", "epochs")
-        check_number(self, *counts, "minibatches", at_least=1, whole=True)
-        check_number(self, "seed", "log_interval", at_least=0, whole=True)
-        check_number(self, "torch_threads", at_least=1, whole=True, optional=True)
+        check_number(self, "steps_per_env", "epochs", "minibatches", at_least=1, whole=True)
         check_number(self, "gamma", "gae_lambda", at_least=0, at_most=1)
         check_number(self, "clip_epsilon", "learning_rate", "adam_eps", above=0)
         check_number(self, "entropy_coeff", "critic_coeff", at_least=0)
         check_number(self, "clip_value", "target_kl", "max_grad_norm", above=0, optional=True)
         check_choice(self, "loss_critic_type", ("l2", "l1", "smooth_l1"))
         check_flag(self, "recompute_advantages", "normalize_advantage", "anneal_learning_rate")
-        check_flag(self, "normalize_observation", "normalize_reward", "overwrite", "progress_bar")
+        check_flag(self, "normalize_reward")

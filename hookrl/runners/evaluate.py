@@ -37,7 +37,7 @@ def evaluate_run(path: str | Path, *, episodes: int = 100, seed: int = 0) -> Epi
         policy, normalizer = build_policy(
             config, env.single_observation_space, env.single_action_space
         )
-        policy.load_state_dict(weights["actor_critic"])
+        policy.load_state_dict(weights["policy"])
         if normalizer is not None:
             normalizer.load_state_dict(weights["observation_normalizer"])
         view = None if normalizer is None else normalizer.frozen

@@ -12,33 +12,34 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from hookrl.collectors import ObservationNormalizer, VectorCollector
-from hookrl.configs import PPOConfig, to_plain
+from hookrl.collectors import ObservationNormalizer
+from hookrl.configs import PPOConfig
 from hookrl.envs import make_vector_env
 from hookrl.hooks import (
     CountFramesLog,
     EpisodeStatistics,
     ExplainedVariance,
     KLEarlyStop,
-    LearningCurve,
     LearningRateSchedule,
     LogLosses,
     LogScalar,
-    LogValidationReward,
     Minibatches,
     NaNGuard,
     RewardScaling,
-    SaveWeights,
     Throughput,
-    TorchThreads,
     ValueEstimation,
     linear_schedule,
     torch_threads,
 )
-from hookrl.loggers import RunDirectory
 from hookrl.models import ActorCritic
 from hookrl.objectives import GAE, ClipPPOLoss
 from hookrl.state import Seeds
+from hookrl.trainers.assembly import (
+    begin_run,
+    make_collector,
+    register_run_hooks,
+    trainer_options,
+)
 from hookrl.trainers.trainer import Trainer
 
 SCALED_REWARD = ("next", "scaled_reward")
@@ -132,21 +133,11 @@ class PPOTrainer(Trainer):
         optimizer = torch.optim.Adam(
             actor_critic.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
         )
-        run = None
-        if config.run_dir is not None:
-            run = RunDirectory.create(
-                config.run_dir, to_plain(config), algorithm="ppo", overwrite=config.overwrite
-            )
+        run = begin_run(config, "ppo")
         trainer = cls(
-            collector=VectorCollector(
-                env,
-                actor_critic,
-                frames_per_batch=config.num_envs * config.steps_per_env,
-                transform=normalizer,
-                device=None if config.device == "cpu" else config.device,
+            collector=make_collector(
+                config, env, actor_critic, normalizer, steps_per_env=config.steps_per_env
             ),
-            total_frames=config.total_frames,
-            frame_skip=config.frame_skip,
             loss_module=ClipPPOLoss(
                 actor_critic,
                 clip_epsilon=config.clip_epsilon,
@@ -165,35 +156,12 @@ class PPOTrainer(Trainer):
             target_kl=config.target_kl,
             scale_rewards=config.normalize_reward,
             clip_norm=config.max_grad_norm,
-            logger=None if run is None else run.logger(),
-            log_interval=config.log_interval,
-            progress_bar=config.progress_bar,
-            seed=config.seed,
+            **trainer_options(config, run),
         )
         if config.anneal_learning_rate:  # detail 4
             rate = linear_schedule(config.learning_rate, 0.0, config.total_frames)
             LearningRateSchedule(optimizer, rate).register(trainer)
-        if config.torch_threads is not None:
-            TorchThreads(config.torch_threads).register(trainer)
-        if config.evaluation.interval:
-            LogValidationReward(
-                policy_exploration=actor_critic,
-                environment=config.env,
-                env_kwargs=config.env_kwargs,
-                record_interval=config.evaluation.interval,
-                episodes=config.evaluation.episodes,
-                num_envs=config.evaluation.num_envs,
-                view=None if normalizer is None else normalizer.frozen,
-            ).register(trainer)
-        if run is not None:
-            if trainer.logger is not None:
-                trainer.logger.log_config(to_plain(config))
-            parts: dict[str, Any] = {"actor_critic": actor_critic}
-            if normalizer is not None:
-                parts["observation_normalizer"] = normalizer
-            SaveWeights(run.weights_file, parts).register(trainer)
-            title = f"PPO on {config.env}"
-            LearningCurve(run.metrics_file, run.learning_curve_file, title).register(trainer)
+        register_run_hooks(trainer, config, run, actor_critic, normalizer)
         return trainer
 
 

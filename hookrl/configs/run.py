@@ -1,0 +1,55 @@
+"""What every training run has, whatever the algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookrl.configs.checks import check_flag, check_kind, check_number, check_text
+from hookrl.configs.evaluation import EvaluationConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class RunConfig:
+    """Environment, budget, seed, evaluation, and what a run leaves behind."""
+
+    env: str = "CartPole-v1"
+    """Id of a registered Gymnasium environment."""
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Further arguments for making it."""
+    num_envs: int = 1
+    """Environments that are stepped side by side."""
+    total_frames: int = 500_000
+    """Environment frames to train for; the last batch may go beyond."""
+    frame_skip: int = 1
+    """Environment frames per step, where the environment repeats actions; frames count them."""
+    seed: int = 0
+    """Seeds everything that is random: environments, networks, actions, minibatches."""
+    normalize_observation: bool = False
+    """Whether observations are brought to mean 0 and variance 1 by running statistics."""
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """Evaluation while training."""
+    log_interval: int = 2000
+    """Frames between rows of metrics; 0: none."""
+    run_dir: str | None = None
+    """Directory for config, metrics, learning curve and weights; null: nothing is written, but the
+    command line makes a name up."""
+    overwrite: bool = False
+    """Whether a run that is already in run_dir may be replaced."""
+    progress_bar: bool = True
+    """Whether to show one."""
+    torch_threads: int | None = 1
+    """Threads of torch on the CPU; more than one only slows small networks down. null: as it
+    is."""
+    device: str = "cpu"
+    """Device of the networks, as torch calls it."""
+
+    def __post_init__(self) -> None:
+        check_text(self, "env", "device")
+        check_text(self, "run_dir", optional=True)
+        check_kind(self, "env_kwargs", dict, "a dict of arguments")
+        check_kind(self, "evaluation", EvaluationConfig, "an EvaluationConfig")
+        check_number(self, "num_envs", "total_frames", "frame_skip", at_least=1, whole=True)
+        check_number(self, "seed", "log_interval", at_least=0, whole=True)
+        check_number(self, "torch_threads", at_least=1, whole=True, optional=True)
+        check_flag(self, "normalize_observation", "overwrite", "progress_bar")

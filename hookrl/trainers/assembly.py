@@ -1,0 +1,86 @@
+"""What assembling a run from a config has in common, whatever the algorithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hookrl.collectors import ObservationNormalizer, VectorCollector
+from hookrl.configs import RunConfig, to_plain
+from hookrl.hooks import LearningCurve, LogValidationReward, SaveWeights, TorchThreads
+from hookrl.loggers import RunDirectory
+from hookrl.trainers.trainer import Trainer
+
+
+def begin_run(config: RunConfig, algorithm: str) -> RunDirectory | None:
+    """Make the run directory, if the config names one.
+
+    Raises:
+        ExistingFile: if it is in use.
+    """
+    if config.run_dir is None:
+        return None
+    return RunDirectory.create(
+        config.run_dir, to_plain(config), algorithm=algorithm, overwrite=config.overwrite
+    )
+
+
+def make_collector(
+    config: RunConfig,
+    env: Any,
+    policy: Any,
+    normalizer: ObservationNormalizer | None,
+    *,
+    steps_per_env: int,
+) -> VectorCollector:
+    """Collect batches of so many steps of each environment, on the config's device."""
+    return VectorCollector(
+        env,
+        policy,
+        frames_per_batch=env.num_envs * steps_per_env,
+        transform=normalizer,
+        device=None if config.device == "cpu" else config.device,
+    )
+
+
+def trainer_options(config: RunConfig, run: RunDirectory | None) -> dict[str, Any]:
+    """Return the arguments of `Trainer` that come straight from the config."""
+    return {
+        "total_frames": config.total_frames,
+        "frame_skip": config.frame_skip,
+        "logger": None if run is None else run.logger(),
+        "log_interval": config.log_interval,
+        "progress_bar": config.progress_bar,
+        "seed": config.seed,
+    }
+
+
+def register_run_hooks(
+    trainer: Trainer,
+    config: RunConfig,
+    run: RunDirectory | None,
+    policy: Any,
+    normalizer: ObservationNormalizer | None,
+) -> None:
+    """Register what a run does around learning: threads, evaluation, and its files."""
+    if config.torch_threads is not None:
+        TorchThreads(config.torch_threads).register(trainer)
+    if config.evaluation.interval:
+        LogValidationReward(
+            policy_exploration=policy,
+            environment=config.env,
+            env_kwargs=config.env_kwargs,
+            record_interval=config.evaluation.interval,
+            episodes=config.evaluation.episodes,
+            num_envs=config.evaluation.num_envs,
+            view=None if normalizer is None else normalizer.frozen,
+        ).register(trainer)
+    if run is None:
+        return
+    if trainer.logger is not None:
+        trainer.logger.log_config(to_plain(config))
+    parts: dict[str, Any] = {"policy": policy}
+    if normalizer is not None:
+        parts["observation_normalizer"] = normalizer
+    SaveWeights(run.weights_file, parts).register(trainer)
+    title = f"{run.algorithm.upper()} on {config.env}"
+    LearningCurve(run.metrics_file, run.learning_curve_file, title).register(trainer)
