@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         print(f"hookrl: {error}{notes}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"hookrl: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("hookrl: interrupted.", file=sys.stderr)
         return 130
@@ -142,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation = commands.add_parser("evaluate", help="evaluate the final weights of a run")
     evaluation.add_argument("run_path", metavar="RUN", type=Path, help="directory of the run")
     evaluation.add_argument("--episodes", type=int, default=100, help="how many (default: 100)")
-    evaluation.add_argument("--seed", type=int, help="of the episodes (default: a fixed one)")
+    evaluation.add_argument("--seed", type=_seed, help="of the episodes (default: a fixed one)")
     evaluation.set_defaults(run=evaluate)
 
     plotting = commands.add_parser("plot", help="draw learning curves, the mean over equal runs")
@@ -191,6 +196,14 @@ def _written(value: Any) -> str:
 def _load(place: str) -> Any:
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def _seed(text: str) -> int:
+    """Read a seed for argparse, which makes a sentence of the error."""
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{seed}: expected a whole number of at least 0")
+    return seed
 
 
 def _new_run_directory(algorithm: str, env: str, seed: int) -> Path:

@@ -1,4 +1,4 @@
-"""PPO on Pendulum-v1 with RL Zoo's hyper-parameters (its ``ppo.yml``), 300k frames."""
+"""PPO on Pendulum-v1: RL Zoo's hyper-parameters with smaller batches and annealing, 300k frames."""
 
 from hookrl.configs import NetworkConfig, PPOConfig
 from sota.protocol import main
@@ -6,16 +6,16 @@ from sota.row import Row, SB3Settings
 
 ROW = Row(
     name="ppo_pendulum",
-    title="PPO, RL Zoo's settings without gSDE",
+    title="PPO, RL Zoo's discount and step size, annealed",
     hookrl=PPOConfig(
         env="Pendulum-v1",
         total_frames=300_000,
-        num_envs=4,
-        steps_per_env=1024,
+        num_envs=8,
+        steps_per_env=256,
         epochs=10,
-        minibatches=64,
+        minibatches=16,
         learning_rate=1e-3,
-        anneal_learning_rate=False,
+        anneal_learning_rate=True,
         gamma=0.9,
         gae_lambda=0.95,
         clip_epsilon=0.2,
@@ -27,13 +27,13 @@ ROW = Row(
         network=NetworkConfig(hidden_sizes=(64, 64), activation="tanh", log_std_init=0.0),
     ),
     sb3=SB3Settings(
-        n_envs=4,
+        n_envs=8,
         ppo={
             "policy": "MlpPolicy",
-            "n_steps": 1024,
+            "n_steps": 256,
             "n_epochs": 10,
-            "batch_size": 64,  # 4 × 1024 / 64
-            "learning_rate": 1e-3,
+            "batch_size": 128,  # 8 × 256 / 16
+            "learning_rate": "lin_0.001",
             "gamma": 0.9,
             "gae_lambda": 0.95,
             "clip_range": 0.2,
@@ -55,7 +55,9 @@ ROW = Row(
     notes=(
         "RL Zoo explores with gSDE (use_sde, sde_sample_freq 4), which hookrl has not: here both "
         "sides explore with independent Gaussian noise.",
-        "RL Zoo trains for 100k frames, this row for 300k.",
+        "RL Zoo collects 4 × 1,024 frames, learns from 64 at a time and keeps the learning rate at "
+        "1e-3, for 100k frames. At 300k frames its last weights still swing (hookrl's seeds 0–6: "
+        "−187 to −212, Stable-Baselines3's 0–5: −181 to −213); here the rate falls to 0.",
     ),
 )
 

@@ -102,6 +102,7 @@ class VectorCollector:
         """What the policy sees next; None: the environments start afresh."""
         self._over = torch.zeros(self.num_envs, dtype=torch.bool)
         """Which environments show the end of an episode (NEXT_STEP only)."""
+        self._closed = False
         self.rng = np.random.default_rng()
         if seed is not None:
             self.set_seed(seed)
@@ -123,6 +124,11 @@ class VectorCollector:
 
     def collect(self) -> TensorDict:
         """Step every environment `steps_per_env` times and return the batch."""
+        if self._closed:
+            raise InvalidValue(
+                "the collector was shut down, as at the end of training: expected a new one; to "
+                "prolong a run, load its checkpoint into a new trainer."
+            )
         if self._observation is None:
             self._start()
         steps, env = self.steps_per_env, self.env
@@ -216,6 +222,7 @@ class VectorCollector:
 
     def shutdown(self) -> None:
         """Close the environments."""
+        self._closed = True
         self.env.close()
 
 

@@ -39,8 +39,14 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.En
             f"unknown environment {env_id!r}{did_you_mean(env_id, gym.registry)}: expected an id "
             "registered with gymnasium."
         ) from None
-    except gym.error.Error as error:
+    except (gym.error.Error, ModuleNotFoundError) as error:
         raise InvalidValue(f"the environment id {env_id!r} cannot be used: {error}.") from None
+    except TypeError as error:
+        if not env_kwargs:
+            raise
+        raise InvalidValue(
+            f"the environment {env_id!r} cannot be made with {dict(env_kwargs)}: {error}."
+        ) from None
 
 
 def make_vector_env(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hookrl.errors import InvalidValue
+from hookrl.errors import InvalidType, InvalidValue
 
 
 class Cadence:
@@ -21,6 +21,11 @@ class Cadence:
     __slots__ = ("_calls", "_done", "_every", "_every_frames", "_next_frames", "_once")
 
     def __init__(self, every: int = 1, every_frames: int | None = None, once: bool = False) -> None:
+        for name, value in (("every", every), ("every_frames", every_frames or 0)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidType(
+                    f"{name}={value!r} at the registration of a hook: expected a whole number."
+                )
         if every < 1:
             raise InvalidValue(f"every={every} at the registration of a hook: expected at least 1.")
         if every_frames is not None and every_frames < 0:

@@ -54,10 +54,10 @@ class EpisodeStatistics(TrainerHookBase):
         # A step belongs to an ended episode if some later step, or itself, ends one.
         ended = done.flip(1).cummax(1).values.flip(1)
         any_ended = ended[:, 0]
-        total_return = (reward * ended).sum() + (running_return * any_ended).sum()
-        total_length = (steps * ended).sum() + (running_length * any_ended).sum()
-        self._returns = (reward * ~ended).sum(1) + running_return * ~any_ended
-        self._lengths = (steps * ~ended).sum(1) + running_length * ~any_ended
+        total_return = reward.where(ended, 0.0).sum() + running_return.where(any_ended, 0.0).sum()
+        total_length = (steps * ended).sum() + running_length.where(any_ended, 0.0).sum()
+        self._returns = reward.where(~ended, 0.0).sum(1) + running_return.where(~any_ended, 0.0)
+        self._lengths = (steps * ~ended).sum(1) + running_length.where(~any_ended, 0.0)
         episodes = done.sum()
         return {
             "episode/mean_reward": Mean(total_return, episodes),

@@ -23,10 +23,15 @@ class LogLosses(TrainerHookBase):
 
     Args:
         tags: further names, or other ones, for entries of the losses.
+        weights: the factor that an entry has in the sum of losses; it is logged without. The
+            entropy loss is always minus the entropy.
     """
 
-    def __init__(self, tags: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, tags: Mapping[str, str] | None = None, weights: Mapping[str, float] | None = None
+    ) -> None:
         self.tags = {**TAGS, **(tags or {})}
+        self.weights = {name: weight for name, weight in (weights or {}).items() if weight}
 
     def register(self, trainer: TrainerLike, name: str = "log_losses") -> None:
         """Hang the hook on ``post_steps_log``."""
@@ -36,7 +41,10 @@ class LogLosses(TrainerHookBase):
 
     def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
         """Report the means, which stay on their device."""
+        means = self._trainer.mean_losses
+        if "entropy" in means and "loss_entropy" in means:
+            means["loss_entropy"] = -means["entropy"]
         return {
-            self.tags.get(key, f"train/{key}"): mean
-            for key, mean in self._trainer.mean_losses.items()
+            self.tags.get(key, f"train/{key}"): mean / self.weights.get(key, 1.0)
+            for key, mean in means.items()
         }

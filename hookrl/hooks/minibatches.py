@@ -48,6 +48,7 @@ class Minibatches(TrainerHookBase):
         self.reads = tuple(keys or ())
         self._generator = torch.Generator()
         self._valid: torch.Tensor | None = None
+        self._source: TensorDictBase | None = None
         self._flat: TensorDictBase | None = None
         self._frames = 0
         self._epoch = 0
@@ -69,6 +70,11 @@ class Minibatches(TrainerHookBase):
         mask = batch.get(("collector", "mask"), None)
         self._valid = None if mask is None else mask.reshape(-1).nonzero()[:, 0]
         self._frames = batch.batch_size.numel() if self._valid is None else len(self._valid)
+        if self._frames < self.minibatches:
+            raise InvalidValue(
+                f"a batch has {self._frames} valid frames for {self.minibatches} minibatches: "
+                "expected at least one frame for each."
+            )
         self._epoch = 0
         self._indices = []
         self._flat = None
@@ -82,8 +88,7 @@ class Minibatches(TrainerHookBase):
             order = torch.randperm(self._frames, generator=self._generator)
             if self._valid is not None:
                 order = self._valid[order.to(self._valid.device)]
-            parts = order.tensor_split(min(self.minibatches, max(self._frames, 1)))
-            self._indices = list(parts)[::-1]
+            self._indices = list(order.tensor_split(self.minibatches))[::-1]
             self._epoch += 1
             self._flat = None
         self._index = self._indices.pop()
@@ -96,8 +101,10 @@ class Minibatches(TrainerHookBase):
         """
         if self._index is None:
             raise StopIteration
-        if self._flat is None:
-            # Once per epoch: advantages may have been computed anew.
+        if self._flat is None or batch is not self._source:
+            # Once per epoch, as advantages may have been computed anew, and whenever a hook ahead
+            # of this one gave another batch.
+            self._source = batch
             kept = batch if self.keys is None else batch.select(*self.keys)
             self._flat = kept.reshape(-1)
         return self._flat[self._index]

@@ -43,6 +43,6 @@ class NaNGuard(TrainerHookBase):
         raise NonFiniteLoss(
             f"{' and '.join(bad) or 'the sum of the losses is not finite'} after "
             f"{self._trainer.optim_steps} optimizer steps and {self._trainer.collected_frames} "
-            "frames: expected finite losses; the optimizer was not stepped, so the weights are "
-            "those from before (a smaller learning rate or clip_norm may help)."
+            "frames: expected finite losses; the optimizer was not stepped (look at rewards and "
+            "observations, or try a smaller learning rate or clip_norm)."
         )

@@ -45,9 +45,14 @@ class OptimizerHook(TrainerHookBase):
         self.optimizer = optimizer
         self.loss_components = None if loss_components is None else tuple(loss_components)
         self._norm_key = "grad_norm"
+        self._retain_graph = False
 
     def register(self, trainer: TrainerLike, name: str = "optimizer") -> None:
         """Hang both halves on ``optimizer``; the optimizer's state becomes the trainer's."""
+        # Losses may share a graph (a common trunk): it is freed by the last backward pass only.
+        for module in getattr(trainer, "modules", {}).values():
+            if isinstance(module, OptimizerHook):
+                module._retain_graph = True
         self._norm_key = "grad_norm" if name == "optimizer" else f"grad_norm_{name}"
         trainer.register_op(
             "optimizer", self.backward, name=f"{name}.backward", priority=BACKWARD_PRIORITY
@@ -85,7 +90,7 @@ class OptimizerHook(TrainerHookBase):
                 f"the losses for the optimizer sum to shape {tuple(total.shape)}: expected "
                 "scalars; reduce them in the loss module."
             )
-        total.backward()
+        total.backward(retain_graph=self._retain_graph)
 
     def step(
         self,
@@ -99,6 +104,7 @@ class OptimizerHook(TrainerHookBase):
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             if clip_grad_norm:
                 norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+                losses = losses.clone(recurse=False) if losses.is_locked else losses
                 losses.set(self._norm_key, norm)
             else:
                 torch.nn.utils.clip_grad_value_(parameters, clip_norm)

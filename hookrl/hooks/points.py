@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hookrl.errors import InvalidValue, did_you_mean
+from hookrl.errors import InvalidType, InvalidValue, did_you_mean
 
 Kind = Literal["data", "logging", "operation"]
 Result = Literal["replaces its first argument", "metrics", "nothing"]
@@ -80,6 +80,10 @@ def find_point(name: str) -> HookPoint:
     Raises:
         InvalidValue: if there is no such point; the message lists the ten, and the nearest.
     """
+    if not isinstance(name, str):
+        raise InvalidType(
+            f"the hook point is a {type(name).__name__}: expected one of {', '.join(POINTS)}."
+        )
     if name in POINTS:
         return POINTS[name]
     if name in INSTEAD:

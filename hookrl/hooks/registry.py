@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tensordict import TensorDictBase, is_tensor_collection
@@ -47,6 +47,7 @@ class Registration:
         self.after = _as_names(after)
         self.cadence = cadence
         self.owner: Any = getattr(op, "__self__", op)
+        self.explicit_name = False
         self._run: Callable[..., Any] = functools.partial(op, **kwargs) if kwargs else op
         self._frames = frames
         self._reads = _keys(op, "reads")
@@ -107,7 +108,9 @@ class PointHooks:
         self.registrations: list[Registration] = []
         self.calls: tuple[Callable[..., Any], ...] = ()
         self._resolved: list[Registration] = []
-        self._live = False
+        self._removed: set[str] = set()
+        self.stale = True
+        """Whether something was registered or removed since `resolve`."""
 
     def add(self, registration: Registration, *, explicit_name: bool) -> HookHandle:
         """Add an operation.
@@ -116,6 +119,7 @@ class PointHooks:
             InvalidValue: if `explicit_name` and the name is taken at this point.
         """
         taken = [r.name for r in self.registrations]
+        registration.explicit_name = explicit_name
         if registration.name in taken:
             if explicit_name:
                 raise InvalidValue(
@@ -124,32 +128,37 @@ class PointHooks:
                 )
             registration.name = _free_name(registration.name, taken)
         self.registrations.append(registration)
-        self._changed()
+        self.stale = True
         return HookHandle(self, registration)
 
     def remove(self, registration: Registration) -> None:
-        """Remove an operation if it is there."""
+        """Remove an operation if it is there; it is not called again, not even in this batch."""
         if registration in self.registrations:
             self.registrations.remove(registration)
-            self._changed()
+            self._removed.add(registration.name)
+            self.stale = True
+            kept = [
+                (one, call)
+                for one, call in zip(self._resolved, self.calls, strict=True)
+                if one is not registration
+            ]
+            self._resolved = [one for one, _ in kept]
+            self.calls = tuple(call for _, call in kept)
 
     def resolve(self) -> None:
-        """Fix the order and build `calls`; later changes take effect at once.
+        """Fix the order and build `calls`.
 
         Raises:
             InvalidValue: if names in ``before``/``after`` are unknown or contradict each other.
         """
-        self._resolved = _in_order(self.point, self.registrations)
-        self.calls = tuple(registration.build() for registration in self._resolved)
-        self._live = True
-
-    def _changed(self) -> None:
-        if self._live:
-            self.resolve()
+        ordered = _in_order(self.point, self.registrations, self._removed)
+        self.calls = tuple(registration.build() for registration in ordered)
+        self._resolved = ordered
+        self.stale = False
 
     def __iter__(self) -> Iterator[Registration]:
         """Iterate over the registrations in the order in which they are called."""
-        return iter(_in_order(self.point, self.registrations))
+        return iter(_in_order(self.point, self.registrations, self._removed))
 
     # The three ways to call the hooks of a point differ in what becomes of a returned value.
 
@@ -160,6 +169,8 @@ class PointHooks:
             for call in self.calls:
                 result = call(value, *rest)
                 if result is not None:
+                    if not isinstance(result, TensorDictBase):
+                        raise self._wrong_result(result, "a TensorDict")
                     value = result
         except Exception as error:
             self._blame(error, call)
@@ -176,17 +187,25 @@ class PointHooks:
             self._blame(error, call)
             raise
 
-    def collect(self, data: Any, report: Callable[[dict[str, Any]], None]) -> None:
+    def collect(self, data: Any, report: Callable[[Mapping[str, Any]], None]) -> None:
         """Run logging hooks on `data` and `report` every dictionary they return."""
         call = None
         try:
             for call in self.calls:
                 metrics = call(data)
                 if metrics is not None:
+                    if not isinstance(metrics, Mapping):
+                        raise self._wrong_result(metrics, "a dictionary of metrics")
                     report(metrics)
         except Exception as error:
             self._blame(error, call)
             raise
+
+    def _wrong_result(self, result: Any, expected: str) -> InvalidType:
+        return InvalidType(
+            f"a hook at {self.point.name!r} returned a {type(result).__name__}: expected "
+            f"{expected}, or None."
+        )
 
     def _blame(self, error: Exception, call: Callable[..., Any] | None) -> None:
         """Add to `error` which hook raised it; its type and text stay what they are."""
@@ -252,6 +271,11 @@ class HookRegistry:
         for hooks in self.points.values():
             hooks.resolve()
 
+    @property
+    def stale(self) -> bool:
+        """Whether something was registered or removed since `resolve`."""
+        return any(hooks.stale for hooks in self.points.values())
+
     def state_dict(self) -> dict[str, Any]:
         """Counters of every registration that has a cadence, keyed by point and name."""
         return {f"{r.point.name}/{r.name}": r.cadence.state_dict() for r in self._cadenced()}
@@ -267,21 +291,26 @@ class HookRegistry:
         return (registration for registration in self if not registration.cadence.always)
 
 
-def _in_order(point: HookPoint, registrations: list[Registration]) -> list[Registration]:
-    """Order by priority, then by before/after, then by registration."""
+def _in_order(
+    point: HookPoint, registrations: list[Registration], removed: set[str]
+) -> list[Registration]:
+    """Order by priority, then by before/after, then by registration.
+
+    A name that was registered once and removed constrains nobody any more.
+    """
     by_name = {registration.name: registration for registration in registrations}
     earlier: dict[str, set[str]] = {name: set() for name in by_name}
     for registration in registrations:
         for other in (*registration.before, *registration.after):
-            if other not in by_name:
+            if other not in by_name and other not in removed:
                 raise InvalidValue(
                     f"hook {registration.name!r} at {point.name!r} is to run before or after "
                     f"{other!r}{did_you_mean(other, by_name)}, which is not registered there: "
                     f"expected one of {', '.join(by_name)}."
                 )
         for first, second in (
-            *((registration.name, other) for other in registration.before),
-            *((other, registration.name) for other in registration.after),
+            *((registration.name, other) for other in registration.before if other in by_name),
+            *((other, registration.name) for other in registration.after if other in by_name),
         ):
             if by_name[first].priority > by_name[second].priority:
                 raise InvalidValue(

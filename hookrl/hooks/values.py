@@ -13,6 +13,7 @@ import torch
 from tensordict import TensorDictBase
 from tensordict.utils import NestedKey
 
+from hookrl.errors import InvalidType
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 
 
@@ -86,6 +87,11 @@ class ValueEstimation(TrainerHookBase):
     def __call__(self, batch: TensorDictBase) -> TensorDictBase:
         """Add everything that is missing."""
         self._steps = 0
+        if batch.ndim != 2:
+            raise InvalidType(
+                f"a batch of shape {tuple(batch.shape)} came to the value estimation: expected "
+                "[envs, time]."
+            )
         flat = batch.reshape(-1)
         if "action_log_prob" not in batch or "state_value" not in batch:
             log_prob, _, value = self.actor_critic.evaluate_actions(

@@ -2,6 +2,7 @@
 
 from hookrl.models.acting import Actor, NumpyActor, TorchActor
 from hookrl.models.actor_critic import ActorCritic
+from hookrl.models.categorical_policy import CategoricalPolicy
 from hookrl.models.cnn import NatureCNN
 from hookrl.models.distributions import (
     ActionDistribution,
@@ -18,7 +19,11 @@ from hookrl.models.encoders import (
     encoder_for,
 )
 from hookrl.models.mlp import ACTIVATIONS, MLP
+from hookrl.models.policy import PolicyNetwork
+from hookrl.models.q_network import EpsilonGreedy, QNetwork
 from hookrl.models.spaces import leaf_keys
+from hookrl.models.squashed_gaussian import SquashedGaussian, SquashedGaussianPolicy
+from hookrl.models.twin_critics import TwinCritics
 
 __all__ = [
     "ACTIVATIONS",
@@ -27,15 +32,22 @@ __all__ = [
     "Actor",
     "ActorCritic",
     "Categorical",
+    "CategoricalPolicy",
     "Composite",
     "DiagonalGaussian",
     "DictEncoder",
+    "EpsilonGreedy",
     "FlattenEncoder",
     "MultiCategorical",
     "NatureCNN",
     "NumpyActor",
     "OneHotEncoder",
+    "PolicyNetwork",
+    "QNetwork",
+    "SquashedGaussian",
+    "SquashedGaussianPolicy",
     "TorchActor",
+    "TwinCritics",
     "distribution_for",
     "encoder_for",
     "leaf_keys",

@@ -31,14 +31,14 @@ class Actor(Protocol):
         """Take up the parameters as they are now; called once per collected batch."""
 
     def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Draw the noise of a rollout: float32 ``[*shape, num_params]``, shape (time, envs)."""
+        """Draw the noise of a rollout: float32 ``[*shape, numbers]``, shape (time, envs)."""
 
     def __call__(self, observation: Observation, noise: Any = None) -> Action:
         """Act on a batch of observations.
 
         Args:
             observation: array or tensor ``[N, *shape]``, or a mapping of them.
-            noise: ``[N, num_params]``, one step of `draw_noise`; None for the likeliest action.
+            noise: ``[N, numbers]``, one step of `draw_noise`; None for the likeliest action.
 
         Returns:
             int64 ``[N]`` for Discrete, float32 ``[N, *shape]`` for Box (not clipped), a dict for
@@ -47,12 +47,14 @@ class Actor(Protocol):
 
 
 class Policy(Protocol):
-    """The part of a network that acting needs; `hookrl.models.ActorCritic` has it."""
+    """The part of a network that acting needs; every `hookrl.models.PolicyNetwork` has it."""
 
     observation_space: spaces.Space[Any]
     distribution: ActionDistribution
-    trunk: nn.Module
-    policy_net: nn.Module
+
+    def policy_path(self) -> Sequence[nn.Module]:
+        """The modules that `policy_params` applies, one after the other."""
+        ...
 
     def policy_params(self, observation: Observation) -> Tensor:
         """Parameters of the action distribution."""
@@ -64,31 +66,31 @@ class Policy(Protocol):
 
 
 class TorchActor:
-    """Any actor-critic on any device.
+    """Any policy on any device.
 
     Args:
-        actor_critic: the policy; it is used as it is, so that it may be trained meanwhile.
+        policy: the network; it is used as it is, so that it may be trained meanwhile.
     """
 
-    def __init__(self, actor_critic: Policy) -> None:
-        self._actor_critic = actor_critic
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         self.refresh()
 
     def refresh(self) -> None:
         """Look up where the parameters are."""
-        self._device = next(self._actor_critic.parameters()).device
+        self._device = next(self._policy.parameters()).device
 
     def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Floats:
-        """Draw the noise of a rollout, float32 ``[*shape, num_params]``."""
-        return self._actor_critic.distribution.draw_noise(rng, shape)
+        """Draw the noise of a rollout, as the distribution of actions does."""
+        return self._policy.distribution.draw_noise(rng, shape)
 
     # Not inference_mode: a caller that gets tensors may keep them in a batch that is trained on,
     # and inference tensors cannot be saved for a backward pass.
     @torch.no_grad()
     def __call__(self, observation: Observation, noise: Any = None) -> Action:
         """Act as `Actor` says."""
-        distribution = self._actor_critic.distribution
-        params = self._actor_critic.policy_params(_to_torch(observation, self._device))
+        distribution = self._policy.distribution
+        params = self._policy.policy_params(_to_torch(observation, self._device))
         if noise is None:
             action = distribution.mode(params)
         else:
@@ -103,36 +105,34 @@ class NumpyActor:
     in case a parameter was replaced, and takes up the standard deviations.
 
     Args:
-        actor_critic: a policy that `supports` accepts.
+        policy: a network that `supports` accepts.
     """
 
-    def __init__(self, actor_critic: Policy) -> None:
-        self._actor_critic = actor_critic
-        self._distribution = actor_critic.distribution
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._distribution = policy.distribution
         self.refresh()
 
     @staticmethod
-    def supports(actor_critic: Policy) -> bool:
+    def supports(policy: Policy) -> bool:
         """Whether the network is a plain perceptron on flat observations, float32 on the CPU."""
-        layers = _layers(actor_critic)
+        layers = _layers(policy)
         return (
-            isinstance(actor_critic.observation_space, spaces.Box)
+            isinstance(policy.observation_space, spaces.Box)
             and layers is not None
             and all(type(m) is nn.Linear or type(m) in _ACTIVATIONS for m in layers)
             and all(
-                p.device.type == "cpu" and p.dtype == torch.float32
-                for p in actor_critic.parameters()
+                p.device.type == "cpu" and p.dtype == torch.float32 for p in policy.parameters()
             )
         )
 
     def refresh(self) -> None:
         """Make views of the parameters as they are now."""
-        self._steps = list(_numpy_steps(_layers(self._actor_critic) or []))
-        scale = self._distribution.noise_scale()
-        self._noise_scale = None if scale is None else scale.detach().numpy()
+        self._steps = list(_numpy_steps(_layers(self._policy) or []))
+        self._sample = self._distribution.array_sampler()
 
     def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Floats:
-        """Draw the noise of a rollout, float32 ``[*shape, num_params]``."""
+        """Draw the noise of a rollout, as the distribution of actions does."""
         return self._distribution.draw_noise(rng, shape)
 
     def __call__(self, observation: Observation, noise: Any = None) -> Action:
@@ -150,10 +150,7 @@ class NumpyActor:
             x += bias
             if activate is not None:
                 activate(x)
-        if noise is None:
-            return self._distribution.mode(x)
-        x += noise if self._noise_scale is None else self._noise_scale * noise
-        return self._distribution.mode(x)
+        return self._distribution.mode(x) if noise is None else self._sample(x, noise)
 
 
 def _tanh(x: Floats) -> None:
@@ -168,10 +165,11 @@ _ACTIVATIONS: dict[type[nn.Module], Callable[[Floats], None]] = {nn.Tanh: _tanh,
 """Activations that NumPy has, in place."""
 
 
-def _layers(actor_critic: Policy) -> list[nn.Module] | None:
+def _layers(policy: Policy) -> list[nn.Module] | None:
     """Linear layers and activations of the policy in order; None where it has anything else."""
-    trunk, policy_net = actor_critic.trunk, actor_critic.policy_net
-    parts = [*trunk, policy_net] if type(trunk) is nn.Sequential else [trunk, policy_net]
+    parts: list[nn.Module] = []
+    for part in policy.policy_path():
+        parts += part if type(part) is nn.Sequential else [part]
     if type(parts[0]) is not FlattenEncoder or any(type(part) is not MLP for part in parts[1:]):
         return None
     return [layer for part in parts[1:] for layer in cast(MLP, part)]

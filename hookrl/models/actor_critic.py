@@ -7,16 +7,14 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from tensordict.utils import NestedKey
 from torch import Tensor, nn
 
-from hookrl.models.acting import Actor, NumpyActor, TorchActor
 from hookrl.models.cnn import NatureCNN
 from hookrl.models.distributions import Action, ActionDistribution, distribution_for
 from hookrl.models.encoders import Observation, encoder_for
 from hookrl.models.initialization import own_generator
 from hookrl.models.mlp import MLP
-from hookrl.models.spaces import leaf_keys
+from hookrl.models.policy import PolicyNetwork
 
 POLICY_GAIN = 0.01
 """Of the policy's output layer: actions start out nearly independent of the state, which
@@ -25,7 +23,7 @@ VALUE_GAIN = 1.0
 """Of the value's output layer (details, core 2, of Huang et al. 2022)."""
 
 
-class ActorCritic(nn.Module):
+class ActorCritic(PolicyNetwork):
     """A policy and a value function; `from_spaces` builds the usual ones.
 
     Args:
@@ -37,17 +35,6 @@ class ActorCritic(nn.Module):
         distribution: distribution of actions, given parameters.
     """
 
-    observation_space: spaces.Space[Any]
-    """Space of a single observation."""
-    action_space: spaces.Space[Any]
-    """Space of a single action."""
-    distribution: ActionDistribution
-    """Distribution of actions, given the policy's parameters."""
-    observation_keys: list[NestedKey]
-    """The batch entries that hold an observation."""
-    action_keys: list[NestedKey]
-    """The batch entries that hold an action."""
-
     def __init__(
         self,
         observation_space: spaces.Space[Any],
@@ -58,15 +45,11 @@ class ActorCritic(nn.Module):
         value_net: nn.Module,
         distribution: ActionDistribution,
     ) -> None:
-        super().__init__()
-        self.observation_space = observation_space
-        self.action_space = action_space
+        super().__init__(observation_space, action_space)
         self.trunk = trunk
         self.policy_net = policy_net
         self.value_net = value_net
         self.distribution = distribution
-        self.observation_keys = leaf_keys(observation_space, "observation")
-        self.action_keys = leaf_keys(action_space, "action")
 
     @classmethod
     def from_spaces(
@@ -138,10 +121,9 @@ class ActorCritic(nn.Module):
         features = self.trunk(observation)
         return self.policy_net(features), self.value_net(features)
 
-    def policy_params(self, observation: Observation) -> Tensor:
-        """Parameters ``[B, num_params]`` of the action distribution."""
-        params: Tensor = self.policy_net(self.trunk(observation))
-        return params
+    def policy_path(self) -> tuple[nn.Module, nn.Module]:
+        """The modules that `policy_params` applies, one after the other."""
+        return self.trunk, self.policy_net
 
     def value(self, observation: Observation) -> Tensor:
         """Values ``[B, 1]``."""
@@ -162,10 +144,3 @@ class ActorCritic(nn.Module):
         """
         params, value = self(observation)
         return *self.distribution.log_prob_entropy(params, action), value
-
-    def actor(self) -> Actor:
-        """Return the fastest actor that this network's structure allows."""
-        as_built_here = type(self).policy_params is ActorCritic.policy_params
-        if as_built_here and NumpyActor.supports(self):
-            return NumpyActor(self)
-        return TorchActor(self)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hookrl.errors import InvalidValue
-from hookrl.models.initialization import orthogonal, own_generator
+from hookrl.models.initialization import initialization_named, own_generator
 
 _CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 """Channels, kernel and stride of each layer."""
@@ -24,11 +24,13 @@ class NatureCNN(nn.Module):
 
     Args:
         image_shape: shape of one image, ``[C, H, W]`` or ``[H, W, C]``.
-        out_features: units of the last layer.
+        out_features: units of the last layer; None to end in the flattened convolutions.
+        initialization: a name in `hookrl.models.initialization.INITIALIZATIONS`.
         generator: where the weights are drawn from; None for a fresh one with seed 0.
 
     Raises:
-        InvalidValue: not three axes, or an image too small for the convolutions.
+        InvalidValue: not three axes, an image too small for the convolutions, or an unknown
+            initialization.
     """
 
     out_features: int
@@ -39,8 +41,9 @@ class NatureCNN(nn.Module):
     def __init__(
         self,
         image_shape: Sequence[int],
-        out_features: int = 512,
+        out_features: int | None = 512,
         *,
+        initialization: str = "orthogonal",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -51,13 +54,12 @@ class NatureCNN(nn.Module):
         if self.channels_last:
             channels, extent = image_shape[2], list(image_shape[:2])
         generator = own_generator(generator)
+        build = initialization_named(initialization, "NatureCNN")
         gain = math.sqrt(2)
         layers: list[nn.Module] = []
         for filters, kernel, stride in _CONVOLUTIONS:
             layers.append(
-                orthogonal(
-                    nn.Conv2d, channels, filters, kernel, stride, gain=gain, generator=generator
-                )
+                build(nn.Conv2d, channels, filters, kernel, stride, gain=gain, generator=generator)
             )
             layers.append(nn.ReLU())
             channels = filters
@@ -69,12 +71,11 @@ class NatureCNN(nn.Module):
                 )
         flat_size = channels * math.prod(extent)
         layers.append(nn.Flatten())
-        layers.append(
-            orthogonal(nn.Linear, flat_size, out_features, gain=gain, generator=generator)
-        )
-        layers.append(nn.ReLU())
+        if out_features is not None:
+            layers.append(build(nn.Linear, flat_size, out_features, gain=gain, generator=generator))
+            layers.append(nn.ReLU())
         self.layers = nn.Sequential(*layers)
-        self.out_features = out_features
+        self.out_features = flat_size if out_features is None else out_features
 
     def forward(self, image: Tensor) -> Tensor:
         """Map uint8 images ``[..., *image_shape]`` to float32 ``[..., out_features]``."""

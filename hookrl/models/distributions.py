@@ -14,7 +14,7 @@ NumPy arrays and tensors alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -70,6 +70,14 @@ class ActionDistribution(nn.Module):
         if isinstance(params, Tensor):
             return self.mode(params + scale * noise)
         return self.mode(params + scale.detach().cpu().numpy() * noise)
+
+    def array_sampler(self) -> Callable[[NDArray[Any], NDArray[Any]], Action]:
+        """`sample` for arrays, with this distribution's own parameters as they are now."""
+        scale = self.noise_scale()
+        if scale is None:
+            return lambda params, noise: self.mode(params + noise)
+        factor = scale.detach().cpu().numpy()
+        return lambda params, noise: self.mode(params + factor * noise)
 
 
 class Categorical(ActionDistribution):

@@ -111,6 +111,7 @@ Encoder: TypeAlias = FlattenEncoder | OneHotEncoder | NatureCNN | DictEncoder
 def encoder_for(
     space: spaces.Space[Any],
     *,
+    initialization: str = "orthogonal",
     generator: torch.Generator | None = None,
     where: str = "observation",
 ) -> Encoder:
@@ -125,6 +126,7 @@ def encoder_for(
 
     Args:
         space: space of a single observation, without an environment axis.
+        initialization: a name in `hookrl.models.initialization.INITIALIZATIONS`.
         generator: where weights are drawn from; None for a fresh one with seed 0.
         where: what the space is called in error texts.
 
@@ -135,7 +137,7 @@ def encoder_for(
     generator = own_generator(generator)
     match space:
         case spaces.Box() if space.dtype == np.uint8 and len(space.shape) == 3:
-            return NatureCNN(space.shape, generator=generator)
+            return NatureCNN(space.shape, initialization=initialization, generator=generator)
         case spaces.Box():
             return FlattenEncoder(space.shape)
         case spaces.Discrete():
@@ -145,7 +147,12 @@ def encoder_for(
         case spaces.Dict() if space.spaces:
             return DictEncoder(
                 {
-                    name: encoder_for(sub, generator=generator, where=f"{where}[{name!r}]")
+                    name: encoder_for(
+                        sub,
+                        initialization=initialization,
+                        generator=generator,
+                        where=f"{where}[{name!r}]",
+                    )
                     for name, sub in space.spaces.items()
                 }
             )

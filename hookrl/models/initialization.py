@@ -1,4 +1,4 @@
-"""Orthogonally initialised layers, drawn from a generator of their own.
+"""Layers with initial weights drawn from a generator of their own.
 
 Building a network must neither depend on torch's process-wide generator nor advance it: otherwise
 a metric or a second network, built before, would change a seeded run.
@@ -6,10 +6,14 @@ a metric or a second network, built before, would change a seeded run.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+
+from hookrl.errors import InvalidValue, did_you_mean
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
@@ -40,3 +44,50 @@ def orthogonal(
     if module.bias is not None:
         nn.init.zeros_(module.bias)
     return module
+
+
+def uniform(
+    layer: type[Layer], *args: Any, gain: float, generator: torch.Generator, **kwargs: Any
+) -> Layer:
+    """Build a layer as torch does by default: all from U(-b, b) with ``b = 1 / sqrt(fan_in)``.
+
+    The published implementations of DQN and SAC start from these.
+
+    Args:
+        layer: `nn.Linear` or `nn.Conv2d`.
+        args: what it is built with, as are `kwargs`.
+        gain: taken for the sake of `orthogonal` and not used.
+        generator: where weights and biases are drawn from, a CPU generator.
+        kwargs: see `args`.
+
+    Returns:
+        The layer, float32 on the CPU.
+    """
+    module: Layer = nn.utils.skip_init(layer, *args, **kwargs)
+    bound = 1 / math.sqrt(module.weight[0].numel())
+    nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+    if module.bias is not None:
+        nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    return module
+
+
+INITIALIZATIONS: dict[str, Callable[..., Any]] = {"orthogonal": orthogonal, "uniform": uniform}
+"""Ways to build a layer, by name."""
+
+
+def initialization_named(name: str, owner: str) -> Callable[..., Any]:
+    """Return the entry of `INITIALIZATIONS`.
+
+    Args:
+        name: its name.
+        owner: who asks, for the error text.
+
+    Raises:
+        InvalidValue: there is none of that name.
+    """
+    if name not in INITIALIZATIONS:
+        raise InvalidValue(
+            f"{owner} expects initialization to be one of {', '.join(map(repr, INITIALIZATIONS))}, "
+            f"got {name!r}{did_you_mean(str(name), INITIALIZATIONS)}."
+        )
+    return INITIALIZATIONS[name]

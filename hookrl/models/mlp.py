@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hookrl.errors import InvalidValue, did_you_mean
-from hookrl.models.initialization import orthogonal, own_generator
+from hookrl.models.initialization import initialization_named, own_generator
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -26,8 +26,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(nn.Sequential):
     """Linear layers with an activation after each but the output layer.
 
-    Weights are orthogonal with gain sqrt(2) in hidden layers, biases zero (details, core 2, of
-    Huang et al., "The 37 implementation details of PPO", 2022).
+    By default weights are orthogonal with gain sqrt(2) in hidden layers, biases zero (details,
+    core 2, of Huang et al., "The 37 implementation details of PPO", 2022).
 
     Args:
         in_features: size of the last input dimension.
@@ -35,10 +35,12 @@ class MLP(nn.Sequential):
         out_features: units of an output layer without activation; None for no such layer.
         activation: a name in `ACTIVATIONS`.
         out_gain: gain of the output layer: 0.01 for policies, 1 for values.
+        initialization: a name in `hookrl.models.initialization.INITIALIZATIONS`; "uniform", which
+            has no gain, is torch's own.
         generator: where the weights are drawn from; None for a fresh one with seed 0.
 
     Raises:
-        InvalidValue: an unknown activation or a size below 1.
+        InvalidValue: an unknown activation or initialization, or a size below 1.
     """
 
     in_features: int
@@ -56,6 +58,7 @@ class MLP(nn.Sequential):
         activation: str = "tanh",
         *,
         out_gain: float = 1.0,
+        initialization: str = "orthogonal",
         generator: torch.Generator | None = None,
     ) -> None:
         if activation not in ACTIVATIONS:
@@ -70,15 +73,14 @@ class MLP(nn.Sequential):
                 f"hidden_sizes={tuple(hidden_sizes)}, out_features={out_features}."
             )
         generator = own_generator(generator)
+        build = initialization_named(initialization, "MLP")
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers.append(
-                orthogonal(nn.Linear, before, after, gain=math.sqrt(2), generator=generator)
-            )
+            layers.append(build(nn.Linear, before, after, gain=math.sqrt(2), generator=generator))
             layers.append(ACTIVATIONS[activation]())
         if out_features is not None:
             layers.append(
-                orthogonal(nn.Linear, sizes[-1], out_features, gain=out_gain, generator=generator)
+                build(nn.Linear, sizes[-1], out_features, gain=out_gain, generator=generator)
             )
         super().__init__(*layers)
         self.in_features = in_features

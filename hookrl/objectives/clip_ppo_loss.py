@@ -9,8 +9,9 @@ from tensordict import TensorDict, TensorDictBase
 from tensordict.utils import NestedKey
 from torch import Tensor, nn
 
-from hookrl.errors import InvalidType, InvalidValue, did_you_mean
+from hookrl.errors import InvalidType, InvalidValue
 from hookrl.objectives import ppo
+from hookrl.objectives.arguments import DISTANCES, check_distance, check_number
 from hookrl.objectives.entries import read_entry
 
 
@@ -75,17 +76,12 @@ class ClipPPOLoss(nn.Module):
                 "ClipPPOLoss expects an actor_critic with evaluate_actions(), observation_keys "
                 f"and action_keys, such as hookrl.models.ActorCritic, got {type(actor_critic)}."
             )
-        _check_range("clip_epsilon", clip_epsilon, positive=True)
-        _check_range("entropy_coeff", entropy_coeff)
-        _check_range("critic_coeff", critic_coeff)
+        check_number("ClipPPOLoss", "clip_epsilon", clip_epsilon, positive=True)
+        check_number("ClipPPOLoss", "entropy_coeff", entropy_coeff)
+        check_number("ClipPPOLoss", "critic_coeff", critic_coeff)
         if clip_value is not None:
-            _check_range("clip_value", clip_value, positive=True)
-        if loss_critic_type not in ppo.CRITIC_DISTANCES:
-            raise InvalidValue(
-                f"ClipPPOLoss expects loss_critic_type to be one of "
-                f"{', '.join(map(repr, ppo.CRITIC_DISTANCES))}, got {loss_critic_type!r}"
-                f"{did_you_mean(str(loss_critic_type), ppo.CRITIC_DISTANCES)}."
-            )
+            check_number("ClipPPOLoss", "clip_value", clip_value, positive=True)
+        check_distance("ClipPPOLoss", "loss_critic_type", loss_critic_type)
         self.actor_critic = actor_critic
         self.clip_epsilon = clip_epsilon
         self.entropy_coeff = entropy_coeff
@@ -168,7 +164,7 @@ class ClipPPOLoss(nn.Module):
             "entropy": entropy.detach(),
         }
         if self.clip_value is None or state_value is None:
-            distance = ppo.CRITIC_DISTANCES[self.loss_critic_type]
+            distance = DISTANCES[self.loss_critic_type]
             loss_critic = distance(value, value_target)
         else:
             loss_critic, terms["value_clip_fraction"] = ppo.clipped_value_loss(
@@ -179,13 +175,3 @@ class ClipPPOLoss(nn.Module):
             terms["kl_approx"] = ppo.approximate_kl(log_ratio)
             terms["clip_fraction"] = ppo.clip_fraction(ratio, self.clip_epsilon)
         return terms
-
-
-def _check_range(name: str, value: float, *, positive: bool = False) -> None:
-    """Refuse what is not a number, is negative or, where `positive`, is zero."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (value > 0 if positive else value >= 0):
-        raise InvalidValue(
-            f"ClipPPOLoss expects {name} to be a number "
-            f"{'above' if positive else 'not below'} 0, got {value!r}."
-        )

@@ -7,18 +7,10 @@ Huang et al., "The 37 implementation details of PPO", ICLR blog track 2022 (deta
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-CRITIC_DISTANCES: dict[str, Callable[..., Tensor]] = {
-    "l2": F.mse_loss,
-    "smooth_l1": F.smooth_l1_loss,
-    "l1": F.l1_loss,
-}
-"""Distances between value and target; note that "l2" carries no factor 1/2, as in torchrl."""
+from hookrl.objectives.arguments import DISTANCES
 
 
 def normalized(advantage: Tensor) -> Tensor:
@@ -68,12 +60,12 @@ def clipped_value_loss(
         value_target: ``[B, 1]``, R.
         old_value: ``[B, 1]``, the values when the batch was collected.
         clip_value: c, in the units of the return.
-        loss_critic_type: the distance d, a key of `CRITIC_DISTANCES`.
+        loss_critic_type: the distance d, a key of `hookrl.objectives.arguments.DISTANCES`.
 
     Returns:
         The loss and the share of values that were clipped, both ``[]``, the latter detached.
     """
-    distance = CRITIC_DISTANCES[loss_critic_type]
+    distance = DISTANCES[loss_critic_type]
     change = value - old_value
     clipped = change.clamp(-clip_value, clip_value)
     loss = torch.maximum(

@@ -51,7 +51,9 @@ def plot_runs(
         Curve(label=label, tables=tables[key]) for key, label in zip(tables, labels, strict=True)
     ]
     if out is None:
-        out = runs[0].learning_curve_file if len(runs) == 1 else Path("learning_curves.png")
+        # The curve that training drew is replaced by the same curve only.
+        name = "learning_curve" if metric == RETURN else metric.replace("/", "_")
+        out = runs[0].path / f"{name}.png" if len(runs) == 1 else Path(f"{name}s.png")
     return draw_curves(curves, out, metric=metric, title=_title(list(settings.values())))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from hookrl.collectors import ObservationNormalizer, VectorCollector
 from hookrl.configs import RunConfig, to_plain
+from hookrl.errors import InvalidValue
 from hookrl.hooks import LearningCurve, LogValidationReward, SaveWeights, TorchThreads
 from hookrl.loggers import RunDirectory
 from hookrl.trainers.trainer import Trainer
@@ -22,6 +25,22 @@ def begin_run(config: RunConfig, algorithm: str) -> RunDirectory | None:
     return RunDirectory.create(
         config.run_dir, to_plain(config), algorithm=algorithm, overwrite=config.overwrite
     )
+
+
+def check_device(config: RunConfig) -> None:
+    """Check that the config's device is there.
+
+    Raises:
+        InvalidValue: if torch does not know it, or this machine has none.
+    """
+    try:
+        torch.empty(0, device=config.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InvalidValue(
+            f"device={config.device!r} cannot be used: expected one that torch has here, such as "
+            f"'cpu' ({reason})."
+        ) from None
 
 
 def make_collector(

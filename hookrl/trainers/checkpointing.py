@@ -30,6 +30,8 @@ class Checkpointing(HookHost):
     """Frames between checkpoints; 0: none but on request."""
     last_save: int
     """Frames at the last checkpoint."""
+    _seed_process: bool
+    """Whether the process-wide generators are still to be seeded."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that was registered, the counters, and all generators."""
@@ -60,6 +62,7 @@ class Checkpointing(HookHost):
         for name in _COUNTERS:
             setattr(self, name, int(state["counters"][name]))
         load_generators_state(state["generators"])
+        self._seed_process = False
 
     def save_trainer(self, force_save: bool = False) -> None:
         """Write a checkpoint if one is due, or if forced.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hookrl.errors import InvalidType, InvalidValue
+from hookrl.hooks.base import TrainerHookBase
 from hookrl.hooks.registry import HookHandle, HookRegistry
 from hookrl.state import Seeds, Stateful
 
@@ -102,7 +103,7 @@ class HookHost:
             )
         if module_name not in self.modules:
             self.modules[module_name] = module
-            if hasattr(module, "set_seed"):
+            if _is_hook(module) and hasattr(module, "set_seed"):
                 module.set_seed(self.seeds.sequence(module_name))
 
     def complete_modules(self) -> None:
@@ -111,7 +112,10 @@ class HookHost:
             owner = registration.owner
             known = owner is self or any(module is owner for module in self.modules.values())
             if not known and isinstance(owner, Stateful):
-                self.register_module(registration.name, owner)
+                name = registration.name
+                if name in self.modules and not registration.explicit_name:
+                    name = f"{registration.point.name}/{name}"
+                self.register_module(name, owner)
 
     def call_methods(self, method: str) -> None:
         """Call the optional `method` of every hook that has it."""
@@ -121,13 +125,35 @@ class HookHost:
     def hook_methods(self, method: str, *args: Any) -> list[Callable[[], Any]]:
         """The optional `method` of every hook that has it, ready to be called."""
         return [
-            functools.partial(getattr(hook, method), self, *args)
+            functools.partial(self._call_method, hook, method, *args)
             for hook in self.hook_objects()
-            if hasattr(hook, method)
+            if callable(getattr(hook, method, None))
         ]
 
     def hook_objects(self) -> list[Any]:
-        """Every registered object once: owners of operations, then modules without any."""
-        owners = [registration.owner for registration in self.hooks]
-        unique = {id(owner): owner for owner in (*owners, *self.modules.values())}
-        return [owner for owner in unique.values() if owner is not self]
+        """Every hook once: those with operations, then those that are modules only.
+
+        A foreign object whose method was registered as an operation is no hook: a method of the
+        same name as one of ours means something else there.
+        """
+        candidates = [
+            *(r.owner for r in self.hooks if r.op is r.owner or _is_hook(r.owner)),
+            *(module for module in self.modules.values() if _is_hook(module)),
+        ]
+        return list({id(hook): hook for hook in candidates}.values())
+
+    def inner_hooks(self) -> list[Any]:
+        """The hooks that have an operation at an inner point."""
+        inner = {id(r.owner) for r in self.hooks if r.point.inner}
+        return [hook for hook in self.hook_objects() if id(hook) in inner]
+
+    def _call_method(self, hook: Any, method: str, *args: Any) -> None:
+        try:
+            getattr(hook, method)(self, *args)
+        except BaseException as error:
+            error.add_note(f"raised by {method} of hook {type(hook).__name__}")
+            raise
+
+
+def _is_hook(module: Any) -> bool:
+    return isinstance(module, TrainerHookBase)

@@ -12,40 +12,49 @@ from hookrl.hooks.base import Latest, Mean
 from hookrl.loggers import Logger
 from hookrl.state import same_keys
 
-_FOLD_AT = 256
-"""Entries kept before they are summed, which bounds memory however long an interval is."""
-
 
 class RunningMeans:
     """Accumulates mappings of scalars and gives the mean of each name.
 
-    Adding costs one list append; nothing is computed and no device is waited for until `means`.
-    Values may be numbers, one-element tensors, `Mean` pairs of total and count, or `Latest`, whose
-    "mean" is the last one.
+    Sums are kept on the values' device, in float64; nothing is waited for until `numbers`. What was
+    taken in may change or vanish afterwards. Values are numbers, one-element tensors, `Mean` pairs
+    of total and count, or `Latest`, whose last one counts.
     """
 
     def __init__(self) -> None:
-        self._recent: list[Any] = []
         self._totals: dict[str, Any] = {}
         self._counts: dict[str, Any] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._recent or self._totals)
+        return bool(self._totals)
 
     def add(self, entries: Any) -> None:
-        """Take in a mapping (or TensorDict) of scalars."""
-        self._recent.append(entries)
-        if len(self._recent) >= _FOLD_AT:
-            self._fold()
+        """Take in a mapping (or TensorDict) of scalars.
+
+        Raises:
+            InvalidType: for a value that is no scalar.
+        """
+        totals, counts = self._totals, self._counts
+        for name, value in entries.items():
+            if isinstance(value, Latest):
+                totals[name], counts[name] = _scalar(name, value.value), 1
+                continue
+            if isinstance(value, Mean):
+                total, count = _scalar(name, value.total), _scalar(name, value.count)
+            else:
+                total, count = _scalar(name, value), 1
+            if name in totals:
+                totals[name] = totals[name] + total
+                counts[name] = counts[name] + count
+            else:
+                totals[name], counts[name] = total, count
 
     def means(self) -> dict[str, Any]:
         """Return the mean of every name since the last `clear`, in order of appearance."""
-        self._fold()
         return {name: total / self._counts[name] for name, total in self._totals.items()}
 
     def numbers(self) -> dict[str, float]:
         """Return the means as floats; names that nothing was counted for are left out."""
-        self._fold()
         floats = _as_floats([*self._totals.values(), *self._counts.values()])
         totals, counts = floats[: len(self._totals)], floats[len(self._totals) :]
         return {
@@ -56,11 +65,10 @@ class RunningMeans:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._recent, self._totals, self._counts = [], {}, {}
+        self._totals, self._counts = {}, {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return totals and counts by name."""
-        self._fold()
         return {name: [total, self._counts[name]] for name, total in self._totals.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -68,20 +76,6 @@ class RunningMeans:
         self.clear()
         for name, (total, count) in state.items():
             self._totals[name], self._counts[name] = total, count
-
-    def _fold(self) -> None:
-        columns: dict[str, list[Any]] = {}
-        for entries in self._recent:
-            for name, value in entries.items():
-                columns.setdefault(name, []).append(value)
-        self._recent = []
-        for name, values in columns.items():
-            if isinstance(values[-1], Latest):
-                self._totals[name], self._counts[name] = values[-1].value, 1
-                continue
-            total, count = _sum(name, values)
-            self._totals[name] = self._totals.get(name, 0.0) + total
-            self._counts[name] = self._counts.get(name, 0) + count
 
 
 class MetricLog:
@@ -141,21 +135,18 @@ def _as_floats(values: Iterable[Any]) -> list[float]:
     return [next(read) if isinstance(value, torch.Tensor) else float(value) for value in values]
 
 
-def _sum(name: str, values: list[Any]) -> tuple[Any, Any]:
-    pairs = [value for value in values if isinstance(value, Mean)]
-    if pairs:
-        return sum(pair.total for pair in pairs), sum(pair.count for pair in pairs)
-    if all(isinstance(value, torch.Tensor) for value in values):
-        if any(value.numel() != 1 for value in values):
-            shape = next(tuple(value.shape) for value in values if value.numel() != 1)
+def _scalar(name: str, value: Any) -> Any:
+    """Return a number, or a tensor of its own without dimensions."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
             raise InvalidType(
-                f"the metric {name!r} is a tensor of shape {shape}: expected one element; a "
-                "logging hook reduces what it reports."
+                f"the metric {name!r} is a tensor of shape {tuple(value.shape)}: expected one "
+                "element; a logging hook reduces what it reports."
             )
-        scalars = [value.detach().reshape(()).double() for value in values]
-        return torch.stack(scalars).sum(), len(values)
+        return value.detach().reshape(()).to(torch.float64, copy=True)
     try:
-        return sum(float(value) for value in values), len(values)
+        return float(value)
     except (TypeError, ValueError):
-        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
-        raise InvalidType(f"the metric {name!r} is a {kinds}: expected numbers.") from None
+        raise InvalidType(
+            f"the metric {name!r} is a {type(value).__name__}: expected a number."
+        ) from None

@@ -15,8 +15,8 @@ import torch
 from hookrl.collectors import ObservationNormalizer
 from hookrl.configs import PPOConfig
 from hookrl.envs import make_vector_env
+from hookrl.errors import InvalidType
 from hookrl.hooks import (
-    CountFramesLog,
     EpisodeStatistics,
     ExplainedVariance,
     KLEarlyStop,
@@ -36,6 +36,7 @@ from hookrl.objectives import GAE, ClipPPOLoss
 from hookrl.state import Seeds
 from hookrl.trainers.assembly import (
     begin_run,
+    check_device,
     make_collector,
     register_run_hooks,
     trainer_options,
@@ -81,6 +82,13 @@ class PPOTrainer(Trainer):
         clip_norm: float | None = 0.5,
         **options: Any,
     ) -> None:
+        for attribute in ("actor_critic", "in_keys"):
+            if not hasattr(loss_module, attribute):
+                raise InvalidType(
+                    f"the loss module of a PPOTrainer is a {type(loss_module).__name__} without "
+                    f"{attribute!r}: expected one like hookrl.objectives.ClipPPOLoss; any other "
+                    "loss fits a plain Trainer with hooks of its own."
+                )
         super().__init__(
             collector=collector,
             total_frames=total_frames,
@@ -107,8 +115,7 @@ class PPOTrainer(Trainer):
         LogScalar(("next", "reward"), "rollout/mean_reward", include_std=False).register(self)
         LogScalar("state_value", "rollout/mean_value", include_std=False).register(self)
         ExplainedVariance().register(self)
-        CountFramesLog(self.frame_skip).register(self)
-        LogLosses().register(self)
+        LogLosses(weights={"loss_critic": getattr(loss_module, "critic_coeff", 1.0)}).register(self)
         Throughput().register(self)
 
     @classmethod
@@ -120,6 +127,9 @@ class PPOTrainer(Trainer):
             InvalidType: for a space that is not supported.
             ExistingFile: if the run directory is in use.
         """
+        if not isinstance(config, PPOConfig):
+            raise InvalidType(f"config is a {type(config).__name__}: expected a PPOConfig.")
+        check_device(config)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
             return cls._build(config)

@@ -24,7 +24,7 @@ class StepHost(Protocol):
     clip_norm: float | None
     losses: TensorDictBase | None
     optim_steps: int
-    prepare_calls: tuple[Callable[[Any], None], ...]
+    prepare_calls: tuple[Callable[[], None], ...]
     """The first phase of the hooks that have one."""
 
     def record_losses(self, losses: TensorDictBase) -> None:
@@ -60,7 +60,7 @@ class EagerStep:
         """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
         trainer = self._trainer
         for prepare in trainer.prepare_calls:
-            prepare(trainer)
+            prepare()
         try:
             sub_batch = self._process_optim_batch.replace(batch)
         except StopIteration:  # a hook that draws from an iterator ran out

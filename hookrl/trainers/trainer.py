@@ -7,6 +7,7 @@ Nothing here knows an algorithm. What PPO, DQN or SAC do hangs on the points of
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,15 @@ class Trainer(Checkpointing):
         _at_least(1, total_frames=total_frames, frame_skip=frame_skip)
         _at_least(
             0,
+            optional=True,
             optim_steps_per_batch=optim_steps_per_batch,
             save_trainer_interval=save_trainer_interval,
             log_interval=log_interval,
         )
+        if clip_norm is not None and not (isinstance(clip_norm, int | float) and clip_norm > 0):
+            raise InvalidValue(
+                f"clip_norm={clip_norm!r} for a Trainer: expected a positive number or None."
+            )
         if not isinstance(collector, Iterable):
             raise InvalidType(
                 f"collector is a {type(collector).__name__}: expected an iterable of TensorDicts."
@@ -104,19 +110,22 @@ class Trainer(Checkpointing):
         self.optim_steps = 0
         self.losses: TensorDictBase | None = None
         self.stop_reason: str | None = None
-        self.prepare_calls: tuple[Callable[[Trainer], None], ...] = ()
+        self.inner_loop_end_reason: str | None = None
         self.step: OptimizationStep = EagerStep(self)
         self.metrics = MetricLog(self.logger, log_interval or 0)
         self._inner_losses = RunningMeans()
+        self.prepare_calls: tuple[Callable[[], None], ...] = ()
+        self._seed_process = True
+        self._started: list[Any] = []
         self._stop = False
         self._inner_loop_ended = False
 
         self.seed = seed
-        if seed is not None:
-            seed_process(self.seeds.sequence("process"))
-            if hasattr(collector, "set_seed"):
-                # torchrl's collectors take 32 bits.
-                collector.set_seed(integer_seed(self.seeds.sequence("collector")) % 2**31)
+        if seed is not None and hasattr(collector, "set_seed"):
+            # torchrl's collectors take 32 bits, and have reset their environments already.
+            collector.set_seed(integer_seed(self.seeds.sequence("collector")) % 2**31)
+            if hasattr(collector, "reset"):
+                collector.reset()
         if optimizer is not None:
             OptimizerHook(optimizer).register(self)
         if progress_bar:
@@ -152,6 +161,8 @@ class Trainer(Checkpointing):
         """Batches, for as long as training should go on."""
         source = iter(self.collector)
         while not self._stop and self.collected_frames < self.total_frames:
+            if self.hooks.stale:
+                self._take_up_hooks()
             self.call_methods("on_batch_start")
             try:
                 batch = next(source)
@@ -173,30 +184,40 @@ class Trainer(Checkpointing):
     @contextlib.contextmanager
     def _hooks_around_training(self) -> Iterator[None]:
         """Start, end, failure and teardown of training: the methods of hooks that are no points."""
-        self._stop, self.stop_reason = False, None
-        failure: Exception | KeyboardInterrupt | None = None
+        failure: BaseException | None = None
         try:
-            self._start()
+            if self._seed_process and self.seed is not None:
+                # Not before: what else happens in between must not matter to this run.
+                seed_process(self.seeds.sequence("process"))
+            self._seed_process = False
+            self._take_up_hooks()
             yield
             self.metrics.write(self.collected_frames, force=True)
-            self.call_methods("on_train_end")
             if self.save_trainer_file is not None:
                 self.save_trainer(force_save=True)
-        except (Exception, KeyboardInterrupt) as error:
+            self.call_methods("on_train_end")
+            self.metrics.write(self.collected_frames, force=True)
+        except BaseException as error:
             failure = error
             raise
         finally:
+            self._started.clear()
             self._teardown(failure)
 
-    def _start(self) -> None:
+    def _take_up_hooks(self) -> None:
+        """Fix the order of the hooks and start those that are new, before a batch."""
         self.complete_modules()
         self.hooks.resolve()
+        for hook in self.hook_objects():
+            if not any(hook is other for other in self._started):
+                self._started.append(hook)
+                if callable(getattr(hook, "on_train_start", None)):
+                    self._call_method(hook, "on_train_start")
         self.prepare_calls = tuple(
-            hook.prepare
-            for hook in self.hook_objects()
-            if hasattr(hook, "prepare") and callable(hook.prepare)
+            functools.partial(self._call_method, hook, "prepare")
+            for hook in self.inner_hooks()
+            if callable(getattr(hook, "prepare", None))
         )
-        self.call_methods("on_train_start")
 
     def _teardown(self, failure: BaseException | None) -> None:
         """Tear down every hook, the logger and the collector, whatever any of them raises."""
@@ -206,17 +227,18 @@ class Trainer(Checkpointing):
             actions += self.hook_methods("on_exception", failure)
         actions += self.hook_methods("teardown")
         actions += [c for c in (_closer(self.logger), _closer(self.collector)) if c is not None]
-        errors = []
+        errors: list[BaseException] = []
         for action in actions:
             try:
                 action()
-            except Exception as error:
+            except BaseException as error:
                 errors.append(error)
-        if failure is not None:
-            for late in errors:
-                failure.add_note(f"teardown failed as well: {type(late).__name__}: {late}")
-        elif errors:
-            raise errors[0]
+        primary = failure or (errors[0] if errors else None)
+        for late in errors:
+            if primary is not None and late is not primary:
+                primary.add_note(f"teardown failed as well: {type(late).__name__}: {late}")
+        if failure is None and primary is not None:
+            raise primary
 
     def describe(self) -> str:
         """Return the loop with every hook where it hangs, in order, with its cadence."""
@@ -235,8 +257,12 @@ class Trainer(Checkpointing):
         self.stop_reason = reason
 
     def end_inner_loop(self, reason: str | None = None) -> None:
-        """End the inner loop after ``post_optim_log``, or before its first step."""
+        """End the inner loop after ``post_optim_log``, or before its first step.
+
+        The last `reason` is kept in `inner_loop_end_reason`.
+        """
         self._inner_loop_ended = True
+        self.inner_loop_end_reason = reason
 
     def record_losses(self, losses: TensorDictBase) -> None:
         """Count the detached losses of one step into `mean_losses`."""
@@ -260,9 +286,11 @@ def _closer(part: Any) -> Any:
     return getattr(part, "shutdown", None) or getattr(part, "close", None)
 
 
-def _at_least(minimum: int, **counts: int | None) -> None:
+def _at_least(minimum: int, *, optional: bool = False, **counts: Any) -> None:
     for name, count in counts.items():
-        if count is not None and (not isinstance(count, int) or count < minimum):
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if not (count is None and optional) and not (whole and count >= minimum):
             raise InvalidValue(
-                f"{name}={count!r} for a Trainer: expected a whole number of at least {minimum}."
+                f"{name}={count!r} for a Trainer: expected a whole number of at least {minimum}"
+                f"{' or None' if optional else ''}."
             )

@@ -1,8 +1,11 @@
 """What every hook of hookrl promises, checked for all of them."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from gymnasium import spaces
+from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from toys import QuadraticLoss, make_batch, make_trainer
 
 from hookrl import hooks
@@ -11,7 +14,11 @@ from hookrl.errors import MissingKey
 from hookrl.models import ActorCritic
 from hookrl.objectives import GAE
 
+pytestmark = pytest.mark.filterwarnings("ignore:no row of metrics had 'x'")
+
 SPACE, ACTIONS = spaces.Box(-1.0, 1.0, (3,)), spaces.Discrete(2)
+KEYS = ["observation", "action", "next"]
+OPTIMIZERS = (hooks.OptimizerHook, hooks.ScaledOptimizerHook, hooks.GradientAccumulation)
 NETWORK = ActorCritic.from_spaces(SPACE, ACTIONS, hidden_sizes=(4,))
 
 
@@ -19,6 +26,21 @@ def adam():
     parameter = torch.nn.Parameter(torch.ones(2))
     parameter.grad = torch.ones(2)
     return torch.optim.Adam([parameter])
+
+
+class CountingUpdater:
+    """Counts, as torchrl's `HardUpdate` does."""
+
+    counter = 0
+
+    def step(self):
+        self.counter += 1
+
+    def state_dict(self):
+        return {"counter": self.counter}
+
+    def load_state_dict(self, state_dict):
+        self.counter = state_dict["counter"]
 
 
 FACTORIES = {
@@ -53,6 +75,39 @@ FACTORIES = {
     ),
 }
 
+FACTORIES |= {
+    hooks.BatchSubSampler: lambda tmp_path: hooks.BatchSubSampler(6, 3),
+    hooks.ClearCudaCache: lambda tmp_path: hooks.ClearCudaCache(2),
+    hooks.EarlyStopping: lambda tmp_path: hooks.EarlyStopping("x", threshold=1.0),
+    hooks.EpsilonGreedySchedule: lambda tmp_path: hooks.EpsilonGreedySchedule(
+        SimpleNamespace(epsilon=1.0), hooks.linear_schedule(1.0, 0.0, 100)
+    ),
+    hooks.ExponentialMovingAverage: lambda tmp_path: hooks.ExponentialMovingAverage(
+        QuadraticLoss(), 0.9
+    ),
+    hooks.GradientAccumulation: lambda tmp_path: hooks.GradientAccumulation(
+        hooks.OptimizerHook(adam(), ["loss_value"]), 2
+    ),
+    hooks.HookTiming: lambda tmp_path: hooks.HookTiming(),
+    hooks.ParameterStatistics: lambda tmp_path: hooks.ParameterStatistics(QuadraticLoss(), 10),
+    hooks.ReplayBufferTrainer: lambda tmp_path: hooks.ReplayBufferTrainer(
+        TensorDictReplayBuffer(storage=LazyTensorStorage(50), batch_size=4)
+    ),
+    hooks.RewardNormalizer: lambda tmp_path: hooks.RewardNormalizer(),
+    hooks.ScaledOptimizerHook: lambda tmp_path: hooks.ScaledOptimizerHook(adam(), ["loss_value"]),
+    hooks.SelectKeys: lambda tmp_path: hooks.SelectKeys(KEYS),
+    hooks.TargetNetUpdaterHook: lambda tmp_path: hooks.TargetNetUpdaterHook(CountingUpdater()),
+    hooks.TargetUpdate: lambda tmp_path: hooks.TargetUpdate(
+        QuadraticLoss(3.0), QuadraticLoss(1.0), tau=0.5
+    ),
+    hooks.TrainFrequency: lambda tmp_path: hooks.TrainFrequency(20),
+    hooks.UTDRHook: lambda tmp_path: hooks.UTDRHook(make_trainer(0)),
+    hooks.UpdateWeights: lambda tmp_path: hooks.UpdateWeights(
+        SimpleNamespace(update_policy_weights_=lambda: None), 2
+    ),
+    hooks.WarmUp: lambda tmp_path: hooks.WarmUp(20),
+}
+
 every_hook = pytest.mark.parametrize("kind", FACTORIES, ids=lambda kind: kind.__name__)
 
 
@@ -71,7 +126,7 @@ def trainer_for(kind):
     return make_trainer(
         [batch, batch.clone()],
         loss_module=LossWithDivergence(),
-        with_optimizer=kind is not hooks.OptimizerHook,
+        with_optimizer=kind not in OPTIMIZERS,
     )
 
 

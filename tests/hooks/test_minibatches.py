@@ -31,8 +31,8 @@ def draw(hook, batch):
 
 
 @given(
-    envs=st.integers(1, 4),
-    steps=st.integers(1, 9),
+    envs=st.integers(2, 4),
+    steps=st.integers(3, 9),
     minibatches=st.integers(1, 6),
     epochs=st.integers(1, 3),
     data=st.data(),
@@ -42,14 +42,33 @@ def test_every_valid_frame_is_in_exactly_one_minibatch_of_each_epoch(
 ):
     frames = envs * steps
     valid = torch.tensor(data.draw(st.lists(st.booleans(), min_size=frames, max_size=frames)))
-    valid[0] = True
+    valid[:6] = True
     drawn = draw(Minibatches(minibatches, epochs), numbered_batch(envs, steps, valid))
-    per_epoch = min(minibatches, int(valid.sum()))
+    per_epoch = minibatches
     assert len(drawn) == per_epoch * epochs
     for epoch in range(epochs):
         parts = drawn[epoch * per_epoch : (epoch + 1) * per_epoch]
         assert sorted(frame for part in parts for frame in part) == valid.nonzero()[:, 0].tolist()
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_more_minibatches_than_valid_frames_are_refused():
+    with pytest.raises(InvalidValue, match="2 valid frames for 3 minibatches"):
+        Minibatches(3).start(numbered_batch(1, 2))
+
+
+def test_what_a_hook_ahead_returns_is_what_is_cut():
+    trainer, seen = make_trainer([make_batch()], optim_steps_per_batch=None), []
+    count = iter(range(10))
+
+    def replace_batch(batch):
+        return batch.clone().fill_("observation", float(next(count)))
+
+    trainer.register_op("process_optim_batch", replace_batch, priority=-1)
+    Minibatches(2).register(trainer)
+    trainer.register_op("post_loss", lambda sub: seen.append(sub["observation"].mean().item()))
+    trainer.train()
+    assert seen == [0.0, 1.0]
 
 
 def test_each_epoch_has_an_order_of_its_own():

@@ -148,3 +148,33 @@ def test_the_state_of_the_optimizer_is_part_of_the_trainers():
     trainer.train()
     state = trainer.state_dict()["modules"]["optimizer"]
     assert state["state"][0]["step"].item() == 2
+
+
+def test_two_optimizers_may_share_a_trunk():
+    class Shared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.trunk = torch.nn.Parameter(torch.tensor(2.0))
+            self.a = torch.nn.Parameter(torch.tensor(3.0))
+            self.b = torch.nn.Parameter(torch.tensor(5.0))
+
+        def forward(self, tensordict):
+            features = self.trunk**2
+            return TensorDict({"loss_a": features * self.a, "loss_b": features * self.b}, [])
+
+    loss = Shared()
+    trainer = make_trainer(1, loss_module=loss, with_optimizer=False, optim_steps_per_batch=1)
+    OptimizerHook(sgd(loss.a, loss.trunk), ["loss_a"]).register(trainer, "first")
+    OptimizerHook(sgd(loss.b), ["loss_b"]).register(trainer, "second")
+    trainer.train()
+    assert loss.a.item() == pytest.approx(3.0 - 0.1 * 4)
+    assert loss.b.item() == pytest.approx(5.0 - 0.1 * 4)
+    assert loss.trunk.item() == pytest.approx(2.0 - 0.1 * (2 * 2 * 3 + 2 * 2 * 5))
+
+
+def test_a_loss_module_may_give_a_locked_tensordict():
+    trainer = make_trainer(1, clip_norm=1.0)
+    weight = trainer.loss_module.weight
+    trainer.loss_module = lambda sub: TensorDict({"loss_x": weight**2}, []).lock_()
+    trainer.train()
+    assert trainer.optim_steps == 2

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toys import make_batch, make_trainer
 
 from hookrl.errors import InvalidType, InvalidValue, MissingKey
-from hookrl.hooks import POINTS, declares
+from hookrl.hooks import POINTS, TrainerHookBase, declares
 
 OPERATIONS = {0: lambda: None, 1: lambda a: None, 4: lambda a, b, c, d: None}
 
@@ -121,16 +121,84 @@ def test_a_removed_hook_is_not_called_even_if_removed_while_training():
     assert seen == [1]
 
 
-def test_a_hook_registered_while_training_is_called_from_then_on():
-    trainer, seen = make_trainer(3), []
-    trainer.register_op(
-        "batch_process",
-        lambda batch: trainer.register_op("post_steps", lambda: seen.append(1)) and None,
-        once=True,
-        every=2,
-    )
+def test_a_hook_registered_while_training_starts_and_is_called_from_the_next_batch_on():
+    class Late(TrainerHookBase):
+        seen = ()
+
+        def register(self, trainer, name="late"):
+            trainer.register_op("post_steps", self, name=name)
+            trainer.register_op("process_optim_batch", self.draw, name=f"{name}.draw")
+
+        def on_train_start(self, trainer):
+            self.seen += ("start",)
+
+        def prepare(self, trainer):
+            self.seen += ("prepare",)
+
+        def draw(self, batch): ...
+
+        def __call__(self):
+            self.seen += (trainer.collected_frames,)
+
+    trainer, late = make_trainer(3, optim_steps_per_batch=1), Late()
+    trainer.register_op("batch_process", lambda batch: late.register(trainer), once=True, every=2)
     trainer.train()
-    assert seen == [1, 1]
+    assert late.seen == ("start", "prepare", 30)
+
+
+def test_a_removed_hook_constrains_nobody_any_more():
+    trainer, seen = make_trainer(3), []
+    first = trainer.register_op("post_steps", lambda: seen.append("first"), name="first")
+    trainer.register_op("post_steps", lambda: seen.append("second"), name="second", after="first")
+    trainer.register_op("post_steps_log", lambda batch: first.remove())
+    trainer.train()
+    assert seen == ["first", "second", "second", "second"]
+
+
+def test_two_hooks_of_one_class_without_names_keep_their_states_apart():
+    class Counts:
+        count = 0
+
+        def __call__(self):
+            self.count += 1
+
+        def state_dict(self):
+            return {"count": self.count}
+
+        def load_state_dict(self, state_dict): ...
+
+    trainer = make_trainer(1)
+    trainer.register_op("post_steps", Counts())
+    trainer.register_op("post_optim", Counts())
+    trainer.train()
+    counts = [
+        state["count"] for state in trainer.state_dict()["modules"].values() if "count" in state
+    ]
+    assert sorted(counts) == [1, 2]
+
+
+def test_a_foreign_object_is_no_hook_because_a_method_is_called_like_one_of_ours():
+    class Accelerator:
+        def prepare(self, model, optimizer): ...
+
+        def ping(self): ...
+
+    trainer = make_trainer(1)
+    trainer.register_op("post_optim", Accelerator().ping)
+    trainer.train()
+    assert trainer.optim_steps == 2
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [("pre_steps_log", "a dictionary of metrics"), ("batch_process", "a TensorDict")],
+)
+def test_what_a_hook_returns_is_checked_against_its_point(point, expected):
+    trainer = make_trainer(1)
+    trainer.register_op(point, lambda batch: 3.0, name="wrong")
+    with pytest.raises(InvalidType, match=f"returned a float: expected {expected}") as info:
+        trainer.train()
+    assert info.value.__notes__ == [f"raised by hook 'wrong' at {point!r}"]
 
 
 def test_every_and_every_frames_and_once_reach_the_hook():

@@ -1,6 +1,7 @@
 """What happens around training: start, end, exceptions, teardown."""
 
 import pytest
+import torch
 from toys import make_trainer
 
 from hookrl.hooks import POINTS, TrainerHookBase
@@ -154,3 +155,77 @@ def test_what_was_measured_before_an_exception_is_written():
     with pytest.raises(ZeroDivisionError):
         trainer.train()
     assert trainer.logger.rows == [(20, {"x": 1.0})]
+
+
+def test_an_interrupt_within_one_teardown_does_not_keep_the_others_from_theirs():
+    trainer, bad, good = make_trainer(1), Witness(), Witness()
+
+    def interrupt(trainer):
+        raise KeyboardInterrupt
+
+    bad.teardown = interrupt
+    bad.register(trainer, "bad")
+    good.register(trainer, "good")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert good.seen[-1] == "teardown"
+    assert trainer.collector.closed
+
+
+def test_a_hook_may_exit_and_everything_is_torn_down():
+    trainer, witness = make_trainer(1), Witness()
+    witness.register(trainer)
+
+    def leave():
+        raise SystemExit(3)
+
+    trainer.register_op("post_steps", leave)
+    with pytest.raises(SystemExit):
+        trainer.train()
+    assert witness.seen[-2:] == ["SystemExit", "teardown"]
+
+
+def test_the_last_checkpoint_is_written_before_anything_at_the_end_can_fail(tmp_path):
+    trainer, witness = make_trainer(1, save_trainer_file=tmp_path / "trainer.pt"), Witness()
+
+    def fail(trainer):
+        raise OSError("cannot draw")
+
+    witness.on_train_end = fail
+    witness.register(trainer)
+    with pytest.raises(OSError, match="cannot draw"):
+        trainer.train()
+    assert (tmp_path / "trainer.pt").exists()
+
+
+def test_what_is_logged_at_the_end_of_training_is_written():
+    trainer, witness = make_trainer(1), Witness()
+    witness.on_train_end = lambda trainer: trainer.log({"last": 1.0})
+    witness.register(trainer)
+    trainer.train()
+    assert trainer.logger.rows == [(10, {"last": 1.0})]
+
+
+def test_an_exception_in_a_method_names_method_and_hook():
+    trainer, witness = make_trainer(1), Witness()
+
+    def fail(trainer):
+        raise ZeroDivisionError
+
+    witness.on_train_start = fail
+    witness.register(trainer)
+    with pytest.raises(ZeroDivisionError) as info:
+        trainer.train()
+    assert info.value.__notes__ == ["raised by on_train_start of hook Witness"]
+
+
+def test_the_process_is_seeded_when_training_starts_whatever_happened_since():
+    drawn = []
+    for disturb in (False, True):
+        trainer = make_trainer(1, seed=7)
+        trainer.register_op("post_steps", lambda: drawn.append(torch.rand(1).item()))
+        if disturb:
+            torch.rand(10)
+            make_trainer(1, seed=8)
+        trainer.train()
+    assert drawn[0] == drawn[1]

@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 import torch
 from hypothesis import given
@@ -50,9 +52,24 @@ def test_entries_may_be_a_tensordict():
     assert running(losses, {"loss": torch.tensor(4.0)}).numbers() == {"loss": 3.0}
 
 
-def test_memory_is_bounded_however_long_the_interval():
-    means = running(*({"x": 1.0} for _ in range(10_000)))
-    assert len(means._recent) < 1000
+def test_what_was_taken_in_may_change_afterwards():
+    means, counter = RunningMeans(), torch.zeros(())
+    for _ in range(4):
+        counter += 1
+        means.add({"x": counter})
+    assert means.numbers() == {"x": 2.5}
+
+
+def test_nothing_that_was_taken_in_is_kept_alive():
+    means, batch = RunningMeans(), torch.ones(1000, requires_grad=True)
+    kept = weakref.ref(batch)
+    means.add({"x": batch[0], "y": batch.sum()})
+    del batch
+    assert kept() is None
+
+
+def test_plain_values_and_means_of_one_name_combine():
+    assert running({"x": Mean(10.0, 3)}, {"x": 2.0}).numbers() == {"x": 3.0}
 
 
 def test_tensors_with_several_elements_are_refused_by_name():
@@ -61,7 +78,7 @@ def test_tensors_with_several_elements_are_refused_by_name():
 
 
 def test_what_is_no_number_is_refused_by_name():
-    with pytest.raises(InvalidType, match="the metric 'x' is a str: expected numbers"):
+    with pytest.raises(InvalidType, match="the metric 'x' is a str: expected a number"):
         running({"x": "high"}).means()
 
 

@@ -169,7 +169,7 @@ def test_the_run_directory_holds_what_the_readme_says(tmp_path):
 def test_every_canonical_metric_is_logged(tmp_path):
     _, metrics = run(tmp_path, "run", **PENDULUM)
     assert {
-        *("frames", "n_frames", "rollout/mean_reward", "rollout/mean_value"),
+        *("frames", "rollout/mean_reward", "rollout/mean_value"),
         *("train/policy_loss", "train/value_loss", "train/entropy_loss", "train/approx_kl"),
         *("train/clip_fraction", "train/explained_variance", "train/learning_rate"),
         *("train/grad_norm", "train/entropy", "eval/mean_reward"),

@@ -1,0 +1,352 @@
+"""Transitions in a ring: whole batches in, one gather out.
+
+Every observation is stored once. What `Ring` and `Finals` say about rows is brought together here
+with the columns that hold the values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict, TensorDictBase
+
+from hookrl.envs.spaces import nest
+from hookrl.errors import InvalidValue, MissingKey
+from hookrl.replay.columns import Block, Column, DeviceColumn, HostColumn, as_array
+from hookrl.replay.finals import Finals
+from hookrl.replay.ring import Ring
+
+Key = tuple[str, ...]
+"""Where a leaf is in a batch."""
+Spec = dict[Key, tuple[tuple[int, ...], torch.dtype]]
+"""The leaves of a transition, each with the shape of its entry and its type."""
+
+REWARD, DONE, TERMINATED, TRUNCATED = OUTCOME = tuple(
+    ("next", name) for name in ("reward", "done", "terminated", "truncated")
+)
+MASK = ("collector", "mask")
+
+
+def spec_of(batch: TensorDictBase) -> Spec:
+    """Return the leaves of a batch ``[envs, time]`` that are stored.
+
+    Raises:
+        MissingKey: if one of them is not there.
+        InvalidValue: if rewards and flags are not ``[envs, time, 1]``, flags bool.
+    """
+    spec: Spec = {}
+    for name in ("observation", "action"):
+        entry = batch.get(name)
+        if entry is None:
+            raise _missing(batch, (name,))
+        if isinstance(entry, torch.Tensor):
+            spec[(name,)] = (tuple(entry.shape[2:]), entry.dtype)
+            continue
+        for key, leaf in entry.items(include_nested=True, leaves_only=True):
+            path = (key,) if isinstance(key, str) else key
+            spec[(name, *path)] = (tuple(leaf.shape[2:]), leaf.dtype)
+    for key in OUTCOME:
+        value = batch.get(key)
+        if value is None:
+            raise _missing(batch, key)
+        if value.shape[2:] != (1,) or (key != REWARD and value.dtype != torch.bool):
+            kind = "numbers" if key == REWARD else "bool"
+            raise InvalidValue(
+                f"replay buffer: {key} of the batch is {value.dtype} {list(value.shape)}, expected "
+                f"{kind} [envs, time, 1]."
+            )
+        spec[key] = ((1,), value.dtype)
+    return spec
+
+
+class TransitionStore:
+    """Transitions ``[envs, steps]`` of one layout.
+
+    Args:
+        spec: the leaves of a transition, those of the next observation left out.
+        envs: environments.
+        steps: transitions kept of each.
+        device: where the values lie.
+        directory: put them into files there, not into memory; needs the host as device.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        envs: int,
+        steps: int,
+        device: torch.device,
+        directory: Path | None,
+    ) -> None:
+        def column(key: Key, rows: int) -> Column:
+            shape, dtype = spec[key]
+            if device.type == "cpu":
+                return HostColumn(rows, shape, dtype, directory)
+            return DeviceColumn(rows, shape, dtype, device)
+
+        self.spec = spec
+        self.device = device
+        self.ring = Ring(envs, steps)
+        self.columns = {key: column(key, envs * steps) for key in spec}
+        self.observations = [key for key in spec if key[0] == "observation"]
+        self._actions = [key for key in spec if key[0] == "action"]
+        self._next_of = [(("next", *key), self.columns[key]) for key in self.observations]
+        first_rows = Finals.initial_rows(envs)
+        self.finals = Finals(
+            [column(key, first_rows) for key in self.observations], envs, envs * steps
+        )
+        self.done_at_newest = np.zeros(envs, dtype=np.bool_)
+
+    def write(self, batch: TensorDictBase) -> list[slice]:
+        """Write a batch ``[envs, time]``; of one longer than the ring, the end.
+
+        Returns:
+            The columns of the ring that were written.
+
+        Raises:
+            InvalidValue, MissingKey: if it is not laid out as the first was; nothing has changed.
+        """
+        ring, finals = self.ring, self.finals
+        blocks, following, done, valid = self._taken_apart(batch)
+        steps = done.shape[1]
+        self._link(blocks, valid)
+        apart = self._apart(blocks, following)
+        stop = done if apart is None else _with_stops(done, apart)
+        if valid is not None:
+            stop = _with_stops(stop, ~valid[:, 1:])
+        valid_grid, stop_grid, slots = map(ring.grid, (ring.valid, ring.stop, finals.slots))
+        pieces = list(ring.pieces(steps))
+        for source, columns in pieces:
+            if columns.start < ring.filled:
+                finals.release(slots[:, columns])
+                ring.count -= int(np.count_nonzero(valid_grid[:, columns]))
+            valid_grid[:, columns] = True if valid is None else valid[:, source]
+            stop_grid[:, columns] = stop[:, source]
+            for key, block in blocks.items():
+                self.columns[key].write(ring.envs, columns, block[:, source])
+        new = done.size if valid is None else int(np.count_nonzero(valid))
+        ring.count += new
+        ring.written += new
+        if apart is not None:
+            if valid is not None:  # what is never drawn needs no next observation
+                apart &= valid[:, :-1]
+            envs, times = np.nonzero(apart)
+            rows = envs * ring.steps + (ring.position + times) % ring.steps
+            self._put_finals(rows, [block[envs, times] for block in following])
+        ring.advance(steps)
+        self._put_newest([block[:, -1] for block in following], done[:, -1])
+        return [columns for _, columns in pieces]
+
+    def read(self, rows: np.ndarray, n: int, gamma: float) -> TensorDict:
+        """Return the transitions that start at `rows`, over up to `n` steps.
+
+        Args:
+            rows: int64 ``[B]``, each one that may be drawn.
+            n: steps that a return sums.
+            gamma: discount of the sum.
+
+        Returns:
+            ``[B]``, laid out as `ReplayBuffer.sample` says.
+        """
+        last, steps = self.ring.window(rows, n)
+        following, finals = self.ring.following(last), self.finals
+        slots = finals.slots.take(last)
+        at_final = np.flatnonzero(slots >= 0)
+        next_observations = []
+        for key, final in zip(self.observations, finals.columns, strict=True):
+            value = self.columns[key].gather(following)
+            if at_final.size:
+                final.overlay(value, at_final, slots[at_final])
+            next_observations.append((key[1:], value))
+        size = torch.Size([len(rows)])
+        outcome = {key[1]: self.columns[key].gather(last) for key in OUTCOME[1:]}
+        next_state = TensorDict(
+            {
+                "observation": nest(next_observations),
+                "reward": self._returns(rows, steps, gamma),
+                **outcome,
+            },
+            batch_size=size,
+        )
+        used = np.ones((len(rows), 1), dtype=np.int64)
+        for _, counts in steps:
+            used[:, 0] += counts
+        return TensorDict(
+            {
+                "observation": nest(self._gathered(self.observations, rows)),
+                "action": nest(self._gathered(self._actions, rows)),
+                "next": next_state,
+                "index": torch.from_numpy(rows),
+                "steps_to_next_obs": torch.from_numpy(used),
+            },
+            batch_size=size,
+        )
+
+    def clear(self) -> None:
+        """Forget every transition."""
+        self.ring.clear()
+        self.finals.clear()
+
+    def fill(
+        self,
+        position: int,
+        filled: int,
+        valid: torch.Tensor,
+        values: dict[Key, torch.Tensor],
+        final_rows: np.ndarray,
+        finals: dict[Key, torch.Tensor],
+    ) -> None:
+        """Hold exactly these transitions, as another store held them.
+
+        Args:
+            position: the column that is written next.
+            filled: columns that hold transitions.
+            valid: bool ``[envs, filled]``.
+            values: each leaf, ``[envs, filled, …]``.
+            final_rows: rows with a next observation of their own, int64 ``[n]``, the newest among
+                them.
+            finals: these observations, each leaf ``[n, …]``.
+        """
+        ring = self.ring
+        self.clear()
+        ring.position, ring.filled = position, filled
+        if not filled:
+            return
+        held = slice(0, filled)
+        for key, column in self.columns.items():
+            column.write(ring.envs, held, column.block(values[key]))
+        ring.grid(ring.valid)[:, held] = as_array(valid)
+        ring.count = int(np.count_nonzero(ring.valid))
+        is_newest = final_rows % ring.steps == ring.newest
+        blocks = [
+            column.block(finals[key])
+            for key, column in zip(self.observations, self.finals.columns, strict=True)
+        ]
+        older, newest = np.flatnonzero(~is_newest), np.flatnonzero(is_newest)
+        self._put_finals(final_rows[older], [block[older] for block in blocks])
+        done = as_array(values[DONE])[:, :, 0]
+        self._put_newest([block[newest] for block in blocks], done[:, ring.newest])
+        stop = ring.grid(ring.stop)
+        stop[:, held] = done | ~np.roll(ring.grid(ring.valid), -1, axis=1)[:, held]
+        stop[:, ring.newest] = True
+        ring.stop[final_rows] = True
+
+    def _taken_apart(
+        self, batch: TensorDictBase
+    ) -> tuple[dict[Key, Block], list[Block], np.ndarray, np.ndarray | None]:
+        """Check a batch and take it apart, no more of it than the ring holds.
+
+        Returns:
+            The leaves, those of the next observation, and on the host ``done`` and, if there is
+            one, the mask, bool ``[envs, time]``.
+        """
+        ring = self.ring
+        if batch.batch_size[0] != ring.envs:
+            raise InvalidValue(
+                f"replay buffer: the batch has {batch.batch_size[0]} environments, the first one "
+                f"had {ring.envs}."
+            )
+        if batch.batch_size[1] > ring.steps:
+            batch = batch[:, -ring.steps :]
+        # Looking up key by key would take longer than all the rest.
+        entries = dict(batch.items())
+        if "next" in entries:
+            entries["next"] = dict(entries["next"].items())
+        blocks = {}
+        for key, column in self.columns.items():
+            blocks[key] = _block(entries, key, column)
+        following = [_block(entries, key, column) for key, column in self._next_of]
+        done = as_array(entries["next"][DONE[1]])[:, :, 0]
+        mask = batch.get(MASK)
+        valid = None if mask is None else as_array(mask).reshape(done.shape)
+        return blocks, following, done, valid
+
+    def _link(self, blocks: dict[Key, Block], valid: np.ndarray | None) -> None:
+        """Let the newest rows go on with the batch, unless it begins elsewhere than they ended."""
+        ring, finals = self.ring, self.finals
+        if not ring.filled:
+            return
+        newest = ring.column_rows(ring.newest)
+        stop = self.done_at_newest if valid is None else self.done_at_newest | ~valid[:, 0]
+        finals.slots[newest] = -1
+        apart: np.ndarray | None = None
+        for key, final in zip(self.observations, finals.columns, strict=True):
+            different = final.differ(blocks[key][:, :1], final.first(ring.envs))
+            apart = _either(apart, different)
+        if apart is not None:
+            stop = stop | apart[:, 0]
+            envs = np.flatnonzero(apart[:, 0] & ring.valid[newest])
+            rows = envs * ring.steps + ring.newest
+            self._put_finals(rows, [final.first(ring.envs)[envs, 0] for final in finals.columns])
+        ring.stop[newest] = stop
+
+    def _apart(self, blocks: dict[Key, Block], following: list[Block]) -> np.ndarray | None:
+        """Where within a batch the next observation is not the one of the following row."""
+        apart: np.ndarray | None = None
+        for key, block in zip(self.observations, following, strict=True):
+            if block.shape[1] > 1:
+                different = self.columns[key].differ(block[:, :-1], blocks[key][:, 1:])
+                apart = _either(apart, different)
+        return apart
+
+    def _put_finals(self, rows: np.ndarray, values: list[Block]) -> None:
+        slots = self.finals.take(rows)
+        for column, value in zip(self.finals.columns, values, strict=True):
+            column.put(slots, value)
+
+    def _put_newest(self, values: list[Block], done: np.ndarray) -> None:
+        """What comes behind the newest rows is not in the ring yet."""
+        ring = self.ring
+        newest = ring.column_rows(ring.newest)
+        for column, value in zip(self.finals.columns, values, strict=True):
+            column.put(slice(0, ring.envs), value)
+        self.finals.slots[newest] = np.arange(ring.envs)
+        self.done_at_newest = done.copy()
+        ring.stop[newest] = True
+
+    def _returns(self, rows: np.ndarray, steps: Any, gamma: float) -> torch.Tensor:
+        """Discounted sums of rewards ``[B, 1]``, computed in float64 in order of time."""
+        column = self.columns[REWARD]
+        first = column.gather(rows)
+        if not steps:
+            return first
+        total = first.double()
+        for k, (following, counts) in enumerate(steps, start=1):
+            reward = column.gather(following).double().mul_(gamma**k)
+            counts_there = torch.from_numpy(counts).unsqueeze(1).to(total.device)
+            # A sum with zeros would turn an infinite reward into NaN.
+            total = torch.where(counts_there, total + reward, total)
+        return total.to(first.dtype)
+
+    def _gathered(self, keys: list[Key], rows: np.ndarray) -> list[tuple[Key, torch.Tensor]]:
+        return [(key[1:], self.columns[key].gather(rows)) for key in keys]
+
+
+def _block(entries: dict[str, Any], key: Key, column: Column) -> Block:
+    value: Any = entries
+    for part in key:
+        value = value.get(part) if isinstance(value, dict | TensorDictBase) else None
+    if not isinstance(value, torch.Tensor):
+        raise _missing(TensorDict(entries), key)
+    return column.checked_block(value, key)
+
+
+def _either(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one | other
+
+
+def _with_stops(stop: np.ndarray, before_last: np.ndarray) -> np.ndarray:
+    stop = stop.copy()
+    stop[:, :-1] |= before_last
+    return stop
+
+
+def _missing(batch: TensorDictBase, key: Key) -> MissingKey:
+    name = key if len(key) > 1 else key[0]
+    present = sorted(map(repr, batch.keys(include_nested=True, leaves_only=True)))
+    return MissingKey(f"replay buffer: the batch lacks {name!r}; it has {', '.join(present)}.")
