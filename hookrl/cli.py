@@ -31,9 +31,11 @@ class Algorithm(NamedTuple):
 
 
 ALGORITHMS = {
+    "dqn": Algorithm("deep Q-learning", "hookrl.configs:DQNConfig", "hookrl.trainers:DQNTrainer"),
     "ppo": Algorithm(
         "proximal policy optimisation", "hookrl.configs:PPOConfig", "hookrl.trainers:PPOTrainer"
     ),
+    "sac": Algorithm("soft actor-critic", "hookrl.configs:SACConfig", "hookrl.trainers:SACTrainer"),
 }
 
 

@@ -1,5 +1,8 @@
-"""One torch thread: tests run side by side, and small tensors are faster that way."""
+"""One torch thread, since tests run side by side; no deadlines, since machines are busy."""
 
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.register_profile("hookrl", deadline=None)
+settings.load_profile("hookrl")

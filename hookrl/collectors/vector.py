@@ -14,7 +14,7 @@ import torch
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from tensordict import TensorDict
 
-from hookrl.collectors.actors import as_actor
+from hookrl.collectors.actors import RandomActor, as_actor
 from hookrl.collectors.storage import BatchStorage, TrajectoryIds
 from hookrl.envs.spaces import Leaf, action_fitter, at, leaves, nest, own_copy
 from hookrl.envs.vector import EnvLike, make_vector_env
@@ -60,6 +60,7 @@ class VectorCollector:
         num_envs: copies to make of an id or function.
         env_kwargs: arguments for an environment made from its id.
         transform: applied to observations before the policy sees them.
+        init_random_frames: act uniformly at random until so many steps were collected.
         device: where batches are put; None: where the environment's tensors are.
         seed: seeds the environments and the policy's noise; `set_seed` does the same.
 
@@ -78,6 +79,7 @@ class VectorCollector:
         num_envs: int = 1,
         env_kwargs: Mapping[str, Any] | None = None,
         transform: ObservationTransform | None = None,
+        init_random_frames: int = 0,
         device: torch.device | str | None = None,
         seed: int | None = None,
     ) -> None:
@@ -93,6 +95,9 @@ class VectorCollector:
         self.observation_leaves = leaves(self.env.single_observation_space, "observation")
         self.action_leaves = leaves(self.env.single_action_space, "action")
         self.actor = as_actor(policy, self.env.single_action_space)
+        self.init_random_frames = init_random_frames
+        self._random = RandomActor(self.env.single_action_space)
+        self._collected = 0
         self.transform = transform
         self.device = None if device is None else torch.device(device)
         self._to_env = action_fitter(self.action_leaves)
@@ -142,12 +147,14 @@ class VectorCollector:
         )
         next_step = self._autoreset == AutoresetMode.NEXT_STEP
         transform = self.transform
-        self.actor.refresh()
-        noise = self.actor.draw_noise(self.rng, (steps, self.num_envs))
+        actor = self._random if self._collected < self.init_random_frames else self.actor
+        self._collected += steps * self.num_envs
+        actor.refresh()
+        noise = actor.draw_noise(self.rng, (steps, self.num_envs))
         observation = self._observation
         for t in range(steps):
             # What is seen is copied at once: the environment may reuse its memory for the next.
-            action = self.actor(storage.write_observation(t, observation), noise[t])
+            action = actor(storage.write_observation(t, observation), noise[t])
             storage.write_action(t, action)
             observation, reward, terminated, truncated, info = env.step(self._to_env(action))
             storage.write_outcome(t, reward, terminated, truncated)
@@ -202,8 +209,12 @@ class VectorCollector:
         return raw
 
     def state_dict(self) -> dict[str, Any]:
-        """Random generator, the next trajectory id and the transform's state."""
-        state = {"rng": snapshot(self.rng), "next_traj_id": self._ids.next_id}
+        """Random generator, counts and the transform's state."""
+        state = {
+            "rng": snapshot(self.rng),
+            "next_traj_id": self._ids.next_id,
+            "collected": self._collected,
+        }
         if self.transform is not None:
             state["transform"] = self.transform.state_dict()
         return state
@@ -211,13 +222,19 @@ class VectorCollector:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state_dict`; the environments begin new episodes, seeded by the generator."""
         transform = self.transform
-        expected = ("rng", "next_traj_id", *(() if transform is None else ("transform",)))
+        expected = (
+            "rng",
+            "next_traj_id",
+            "collected",
+            *(() if transform is None else ("transform",)),
+        )
         same_keys(state, expected, owner="VectorCollector")
         rng = restored(state["rng"], self.rng)
         if transform is not None:
             transform.load_state_dict(state["transform"])
         self.rng = rng
         self._ids.next_id = int(state["next_traj_id"])
+        self._collected = int(state["collected"])
         self._observation = None
 
     def shutdown(self) -> None:

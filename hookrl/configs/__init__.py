@@ -4,19 +4,26 @@ Nothing heavy is imported here, so that the command line can explain a config at
 """
 
 from hookrl.configs.docs import FieldDoc, field_docs
+from hookrl.configs.dqn import DQNConfig
 from hookrl.configs.evaluation import EvaluationConfig
-from hookrl.configs.network import NetworkConfig
+from hookrl.configs.network import NetworkConfig, PerceptronConfig
 from hookrl.configs.overrides import from_overrides
 from hookrl.configs.ppo import PPOConfig
+from hookrl.configs.replay import ReplayConfig
 from hookrl.configs.run import RunConfig
+from hookrl.configs.sac import SACConfig
 from hookrl.configs.serialise import from_plain, to_plain
 
 __all__ = [
+    "DQNConfig",
     "EvaluationConfig",
     "FieldDoc",
     "NetworkConfig",
     "PPOConfig",
+    "PerceptronConfig",
+    "ReplayConfig",
     "RunConfig",
+    "SACConfig",
     "field_docs",
     "from_overrides",
     "from_plain",

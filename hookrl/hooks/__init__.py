@@ -2,6 +2,8 @@
 
 from hookrl.hooks.averaging import ExponentialMovingAverage
 from hookrl.hooks.base import Latest, Mean, TrainerHookBase, TrainerLike, declares
+from hookrl.hooks.buffer_size import BufferSize
+from hookrl.hooks.check import HookCheckError, check_hook
 from hookrl.hooks.clear_cuda_cache import ClearCudaCache
 from hookrl.hooks.count_frames import CountFramesLog
 from hookrl.hooks.early_stopping import EarlyStopping
@@ -41,6 +43,7 @@ from hookrl.hooks.warm_up import TrainFrequency, WarmUp
 __all__ = [
     "POINTS",
     "BatchSubSampler",
+    "BufferSize",
     "ClearCudaCache",
     "CountFramesLog",
     "EarlyStopping",
@@ -49,6 +52,7 @@ __all__ = [
     "ExplainedVariance",
     "ExponentialMovingAverage",
     "GradientAccumulation",
+    "HookCheckError",
     "HookHandle",
     "HookPoint",
     "HookRegistry",
@@ -85,6 +89,7 @@ __all__ = [
     "UpdateWeights",
     "ValueEstimation",
     "WarmUp",
+    "check_hook",
     "declares",
     "linear_schedule",
     "torch_threads",

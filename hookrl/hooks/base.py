@@ -76,7 +76,8 @@ class TrainerHookBase(ABC):
 
     Beside the points, a hook may define any of these methods, each called with the trainer:
     ``prepare`` (before every optimization step: what needs the host), ``on_train_start``,
-    ``on_batch_start`` (before the next batch is asked for), ``on_train_end`` (training ended in
+    ``on_batch_start`` (before the next batch is asked for), ``on_metrics(trainer, row)`` (a row of
+    metrics was written, before the next checkpoint), ``on_train_end`` (training ended in
     good order), ``on_exception(trainer, error)`` and ``teardown`` (always, last).
     A method ``set_seed(seed_sequence)`` receives the hook's own ``numpy.random.SeedSequence``.
     """

@@ -63,7 +63,7 @@ POINTS: Final[dict[str, HookPoint]] = {
 
 INSTEAD: Final[dict[str, str]] = {
     "process_loss": "the point 'optimizer', with a negative priority",
-    "pre_epoch": "the point 'pre_optim_steps'",
+    "pre_epoch": "the point 'batch_process'",
     "pre_epoch_log": "the point 'pre_steps_log'",
     "post_epoch": "the point 'post_steps'",
     "post_epoch_log": "the point 'post_steps_log'",

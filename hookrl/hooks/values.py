@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 from tensordict import TensorDictBase
-from tensordict.utils import NestedKey
+from tensordict.utils import NestedKey, unravel_key
 
 from hookrl.errors import InvalidType
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
@@ -68,7 +68,9 @@ class ValueEstimation(TrainerHookBase):
         self.recompute_every = recompute_every
         self.reads = (
             *actor_critic.observation_keys,
+            *(unravel_key(("next", key)) for key in actor_critic.observation_keys),
             *actor_critic.action_keys,
+            ("next", "reward"),
             ("next", "done"),
             ("next", "terminated"),
         )

@@ -1,7 +1,8 @@
 """Several critics as one network with a leading dimension.
 
-Matrix products of a few hundred rows are dominated by dispatch; two critics in one batched product
-cost one dispatch, forward and backward, and their optimizer sees half as many tensors.
+One batched product instead of one product per critic: fewer operations to dispatch, forward and
+backward, and fewer tensors for optimizer and target. Where the products themselves dominate, at a
+few hundred rows and units on a CPU, it is as fast as separate networks and no faster.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ class BatchedLinear(nn.Module):
         """Map ``[B, in_features]``, or one of those per layer, to ``[count, B, out_features]``."""
         if x.ndim == 2:
             x = x.expand(len(self.weight), *x.shape)
+        if self.weight.shape[-1] == 1:
+            # Batched products with a single column take four times as long as this.
+            return (x * self.weight.mT).sum(-1, keepdim=True) + self.bias
         return torch.baddbmm(self.bias, x, self.weight)
 
 

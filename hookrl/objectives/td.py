@@ -20,7 +20,7 @@ TD_ERROR_KEY = "td_error"
 
 
 class Transitions(NamedTuple):
-    """A batch of transitions, apart from an optional axis of size 1 taken out."""
+    """A batch of transitions; what is one number each comes without an axis of its own."""
 
     observation: Any
     """``[B, *shape]``, or nested."""

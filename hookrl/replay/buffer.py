@@ -56,6 +56,9 @@ class ReplayBuffer:
         InvalidType: for a sampler that is not one of hookrl's.
     """
 
+    takes_batches = True
+    """`extend` takes batches ``[envs, time]``, not single transitions (`ReplayBufferTrainer`)."""
+
     def __init__(
         self,
         capacity: int,

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from hookrl.collectors import ObservationNormalizer, VectorCollector
-from hookrl.configs import RunConfig, to_plain
+from hookrl.configs import ReplayConfig, RunConfig, to_plain
 from hookrl.errors import InvalidValue
 from hookrl.hooks import LearningCurve, LogValidationReward, SaveWeights, TorchThreads
 from hookrl.loggers import RunDirectory
+from hookrl.replay import PrioritizedSampler, ReplayBuffer
 from hookrl.trainers.trainer import Trainer
 
 
@@ -50,6 +51,7 @@ def make_collector(
     normalizer: ObservationNormalizer | None,
     *,
     steps_per_env: int,
+    init_random_frames: int = 0,
 ) -> VectorCollector:
     """Collect batches of so many steps of each environment, on the config's device."""
     return VectorCollector(
@@ -57,7 +59,19 @@ def make_collector(
         policy,
         frames_per_batch=env.num_envs * steps_per_env,
         transform=normalizer,
+        init_random_frames=init_random_frames,
         device=None if config.device == "cpu" else config.device,
+    )
+
+
+def make_replay_buffer(config: ReplayConfig, gamma: float) -> ReplayBuffer:
+    """Build the replay buffer of an off-policy run."""
+    return ReplayBuffer(
+        config.capacity,
+        batch_size=config.batch_size,
+        gamma=gamma,
+        n_step=config.n_step,
+        sampler=PrioritizedSampler(config.alpha, config.beta) if config.prioritized else None,
     )
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from hookrl.hooks.hook_timing import HookTiming
 from hookrl.hooks.points import POINTS, HookPoint
 from hookrl.hooks.registry import HookRegistry
 
-METHODS = ("on_train_start", "on_batch_start", "on_train_end", "on_exception", "teardown")
+METHODS = (
+    "on_train_start",
+    "on_batch_start",
+    "on_metrics",
+    "on_train_end",
+    "on_exception",
+    "teardown",
+)
 
 
 class Describable(Protocol):
@@ -49,10 +57,15 @@ def describe(trainer: Describable) -> str:
 
 def _point(trainer: Describable, point: HookPoint, depth: int) -> list[str]:
     indent = "    " * depth
+    timing = next((m for m in trainer.modules.values() if isinstance(m, HookTiming)), None)
     lines = [f"{indent}{point.name}"]
     for registration in trainer.hooks[point.name]:
         owner = _kind(registration.owner)
-        lines.append(f"{indent}    {registration.name:<28} {owner:<20} {registration.cadence}")
+        seconds = None if timing is None else timing.total(point.name, registration.name)
+        spent = "" if seconds is None else f"{seconds:10.3f} s"
+        lines.append(
+            f"{indent}    {registration.name:<28} {owner:<20} {registration.cadence!s:<20}{spent}"
+        )
     return lines
 
 

@@ -104,17 +104,18 @@ class MetricLog:
         if self._interval:
             self._means.add(metrics)
 
-    def write(self, frames: int, *, force: bool = False) -> None:
-        """Write a row if one is due after so many collected frames, or if forced."""
+    def write(self, frames: int, *, force: bool = False) -> dict[str, float]:
+        """Write a row if one is due after so many collected frames, or if forced; return it."""
         due = self._interval and frames // self._interval > self._last_row // self._interval
         if not self._means or not (due or force):
-            return
+            return {}
         row = self._means.numbers()
         self._means.clear()
         self._last_row = frames
         self.progress = {name: row[name] for name in self._on_progress_bar if name in row}
         if self._logger is not None and row:
             self._logger.log_metrics(row, frames)
+        return row
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken in since the last row, and where that was."""

@@ -19,13 +19,13 @@ from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.progress import ProgressBar
 from hookrl.loggers import as_logger
 from hookrl.state import integer_seed, seed_process
-from hookrl.trainers.checkpointing import Checkpointing
 from hookrl.trainers.describe import describe
 from hookrl.trainers.metrics import MetricLog, RunningMeans
 from hookrl.trainers.step import EagerStep, OptimizationStep
+from hookrl.trainers.torchrl_names import TorchrlNames
 
 
-class Trainer(Checkpointing):
+class Trainer(TorchrlNames):
     """A nested loop of collected batches and optimization steps, made of hooks.
 
     Args:
@@ -143,7 +143,7 @@ class Trainer(Checkpointing):
                 self.optimize(batch)
                 self.hooks["post_steps"].run()
                 self.hooks["post_steps_log"].collect(batch, self.log)
-                self.metrics.write(self.collected_frames)
+                self._write_metrics()
                 self.save_trainer()
 
     def optimize(self, batch: TensorDictBase) -> None:
@@ -156,6 +156,13 @@ class Trainer(Checkpointing):
             if not self.step(batch, index):
                 break
             index += 1
+
+    def _write_metrics(self) -> None:
+        """Write a row if one is due, and show it to the hooks that ask for it, before a save."""
+        row = self.metrics.write(self.collected_frames)
+        if row:
+            for call in self.hook_methods("on_metrics", row):
+                call()
 
     def _batches(self) -> Iterator[TensorDictBase]:
         """Batches, for as long as training should go on."""
@@ -266,13 +273,17 @@ class Trainer(Checkpointing):
 
     def record_losses(self, losses: TensorDictBase) -> None:
         """Count the detached losses of one step into `mean_losses`."""
-        self._inner_losses.add(losses)
+        # torchrl's losses report some diagnostics by element.
+        self._inner_losses.add(
+            {k: v if v.numel() == 1 else v.double().mean() for k, v in losses.items()}
+        )
 
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Take in metrics; they are averaged until the next row is written.
 
         The reserved entry ``log_pbar`` says whether the others show on the progress bar.
         """
+        self._log_dict.remember(metrics)
         self.metrics.add(metrics)
 
     @property

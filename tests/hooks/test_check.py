@@ -40,10 +40,7 @@ def in_a_bare_trainer():
 
 
 def value_estimation():
-    hook = hooks.ValueEstimation(NETWORK, GAE(0.9, 0.9), recompute_every=1)
-    # check_hook found that it reads these as well.
-    hook.reads = tuple({*hook.reads, ("next", "observation"), ("next", "reward")})
-    return hook
+    return hooks.ValueEstimation(NETWORK, GAE(0.9, 0.9), recompute_every=1)
 
 
 class Weights:

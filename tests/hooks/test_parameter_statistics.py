@@ -4,7 +4,7 @@ from tensordict import TensorDict
 from toys import make_trainer
 
 from hookrl.errors import InvalidValue
-from hookrl.hooks import ParameterStatistics
+from hookrl.hooks import OptimizerHook, ParameterStatistics
 
 
 class TwoParameters(torch.nn.Module):
@@ -26,8 +26,6 @@ def rows(batches, interval, per_parameter=False, **options):
     trainer = make_trainer(
         batches, loss_module=loss, with_optimizer=False, optim_steps_per_batch=1, **options
     )
-    from hookrl.hooks import OptimizerHook
-
     OptimizerHook(torch.optim.SGD(loss.parameters(), lr=0.1)).register(trainer)
     ParameterStatistics(loss, interval, per_parameter=per_parameter).register(trainer)
     trainer.train()

@@ -20,6 +20,7 @@ from torchrl.objectives import ValueEstimators
 from hookrl.models import CategoricalPolicy, SquashedGaussianPolicy, TwinCritics
 from hookrl.models.twin_critics import BatchedLinear
 from hookrl.objectives import DiscreteSACLoss
+from hookrl.objectives.td import read_transitions
 
 OBSERVATION = spaces.Box(-1, 1, (3,))
 ACTIONS = spaces.Discrete(4)
@@ -262,3 +263,11 @@ def test_a_single_critic_without_its_axis_is_refused(transitions: Any) -> None:
     policy = loss_for().policy
     with pytest.raises(ValueError, match=r"\[num_critics, 32, n\] .* got \[32, 4\]"):
         DiscreteSACLoss(policy, nn.Linear(3, 4))(transitions(ACTIONS))
+
+
+def test_terms_are_captured_in_one_graph(transitions: Any) -> None:
+    loss, batch = loss_for(), transitions(ACTIONS)
+    inputs = read_transitions(batch, "It")
+    captured = torch.compile(loss.terms, fullgraph=True, backend="eager")(*inputs)
+    for key, value in loss.terms(*inputs).items():
+        torch.testing.assert_close(captured[key], value)

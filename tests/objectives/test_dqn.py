@@ -17,6 +17,7 @@ from torchrl.objectives import ValueEstimators
 
 from hookrl.models import QNetwork, SquashedGaussianPolicy
 from hookrl.objectives import DQNLoss
+from hookrl.objectives.td import read_transitions
 
 OBSERVATION = spaces.Box(-1, 1, (3,))
 ACTIONS = spaces.Discrete(4)
@@ -332,3 +333,11 @@ def test_modules_keep_their_method_double() -> None:
     assert DQNLoss(q_network(), double=True).double().q_network.action_net[0].weight.dtype == (
         torch.float64
     )
+
+
+def test_terms_are_captured_in_one_graph(transitions: Any) -> None:
+    loss, batch = loss_for(q_network(dueling=True)), transitions(ACTIONS)
+    inputs = read_transitions(batch, "It")
+    captured = torch.compile(loss.terms, fullgraph=True, backend="eager")(*inputs)
+    for key, value in loss.terms(*inputs).items():
+        torch.testing.assert_close(captured[key], value)

@@ -24,6 +24,7 @@ from torchrl.objectives import sac as torchrl_sac
 from hookrl.models import CategoricalPolicy, SquashedGaussianPolicy, TwinCritics
 from hookrl.models.twin_critics import BatchedLinear
 from hookrl.objectives import SACLoss
+from hookrl.objectives.td import read_transitions
 
 OBSERVATION = spaces.Box(-1, 1, (3,))
 ACTIONS = spaces.Box(torch.tensor([-1.0, -2.0]).numpy(), torch.tensor([1.0, 3.0]).numpy())
@@ -496,3 +497,11 @@ def test_critics_of_another_shape_are_refused(transitions: Any, outputs: int) ->
         ValueError, match=r"critics that give \[num_critics, 32, 1\] for 32 obs.*, got"
     ):
         SACLoss(loss_for().policy, Flat())(transitions(ACTIONS))
+
+
+def test_terms_are_captured_in_one_graph(transitions: Any) -> None:
+    loss, batch = loss_for(), with_noise(transitions(ACTIONS))
+    inputs, noise = read_transitions(batch, "It"), loss.noise(batch)
+    captured = torch.compile(loss.terms, fullgraph=True, backend="eager")(*inputs, **noise)
+    for key, value in loss.terms(*inputs, **noise).items():
+        torch.testing.assert_close(captured[key], value)

@@ -1,0 +1,169 @@
+"""Deep Q-learning: nothing but hooks on the loop.
+
+Mnih et al., "Human-level control through deep reinforcement learning" (Nature 518, 2015).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+
+from hookrl.collectors import ObservationNormalizer
+from hookrl.configs import DQNConfig
+from hookrl.envs import make_vector_env
+from hookrl.errors import InvalidType, InvalidValue
+from hookrl.hooks import (
+    BufferSize,
+    EpisodeStatistics,
+    EpsilonGreedySchedule,
+    LogLosses,
+    NaNGuard,
+    ReplayBufferTrainer,
+    TargetUpdate,
+    Throughput,
+    WarmUp,
+    linear_schedule,
+    torch_threads,
+)
+from hookrl.models import QNetwork
+from hookrl.objectives import DQNLoss
+from hookrl.state import Seeds
+from hookrl.trainers.assembly import (
+    begin_run,
+    check_device,
+    make_collector,
+    make_replay_buffer,
+    register_run_hooks,
+    trainer_options,
+)
+from hookrl.trainers.trainer import Trainer
+
+TAGS = {"loss_q": "train/q_loss", "q_value": "train/mean_q", "td_target": "train/td_target_mean"}
+
+
+class DQNTrainer(Trainer):
+    """DQN from ready components; `from_config` builds them all.
+
+    Args:
+        collector: yields batches ``[envs, time]``; an inner loop follows each.
+        total_frames: as for `Trainer`.
+        loss_module: has a ``q_network`` and a ``target_network``, as `DQNLoss`.
+        optimizer: optimizes the loss.
+        replay_buffer: hookrl's or torchrl's.
+        gradient_steps: optimization steps after each batch.
+        learning_starts: frames collected before the first.
+        target_interval: optimization steps between updates of the target network.
+        tau: how far each moves it; 1 copies.
+        epsilon: share of random actions, as a function of collected frames; None leaves it to the
+            policy.
+        **options: everything else that `Trainer` takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        collector: Any,
+        total_frames: int,
+        loss_module: Any,
+        optimizer: torch.optim.Optimizer,
+        replay_buffer: Any,
+        gradient_steps: int = 1,
+        learning_starts: int = 0,
+        target_interval: int = 1,
+        tau: float = 1.0,
+        epsilon: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            collector=collector,
+            total_frames=total_frames,
+            optim_steps_per_batch=gradient_steps,
+            loss_module=loss_module,
+            optimizer=optimizer,
+            **options,
+        )
+        ReplayBufferTrainer(replay_buffer).register(self)
+        WarmUp(learning_starts).register(self)
+        NaNGuard().register(self)
+        q_network, target_network = loss_module.q_network, loss_module.target_network
+        TargetUpdate(q_network, target_network, tau=tau, every=target_interval).register(self)
+        if epsilon is not None:
+            EpsilonGreedySchedule(q_network, epsilon).register(self)
+        EpisodeStatistics().register(self)
+        BufferSize(replay_buffer).register(self)
+        LogLosses(TAGS).register(self)
+        Throughput().register(self)
+
+    @classmethod
+    def from_config(cls, config: DQNConfig) -> DQNTrainer:
+        """Build environments, networks, loss, optimizer, replay, logger and hooks from a config.
+
+        Raises:
+            InvalidValue: for an unknown environment, or batches that its copies cannot share.
+            InvalidType: for a space that is not supported, such as continuous actions.
+            ExistingFile: if the run directory is in use.
+        """
+        if not isinstance(config, DQNConfig):
+            raise InvalidType(f"config is a {type(config).__name__}: expected a DQNConfig.")
+        check_device(config)
+        if config.train_frequency % config.num_envs:
+            raise InvalidValue(
+                f"train_frequency={config.train_frequency} in DQNConfig with num_envs="
+                f"{config.num_envs}: expected a multiple of it."
+            )
+        # The same threads as in training: a factorisation's last bits depend on their number.
+        with torch_threads(config.torch_threads):
+            return cls._build(config)
+
+    @classmethod
+    def _build(cls, config: DQNConfig) -> DQNTrainer:
+        env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
+        q_network, normalizer = build_policy(
+            config, env.single_observation_space, env.single_action_space
+        )
+        run = begin_run(config, "dqn")
+        explored = max(int(config.exploration_fraction * config.total_frames), 1)
+        trainer = cls(
+            collector=make_collector(
+                config,
+                env,
+                q_network,
+                normalizer,
+                steps_per_env=config.train_frequency // config.num_envs,
+            ),
+            loss_module=DQNLoss(
+                q_network,
+                gamma=config.gamma,
+                double=config.double,
+                loss_function=config.loss_function,
+            ),
+            optimizer=torch.optim.Adam(q_network.parameters(), lr=config.learning_rate, fused=True),
+            replay_buffer=make_replay_buffer(config.replay, config.gamma),
+            gradient_steps=config.gradient_steps,
+            learning_starts=config.replay.learning_starts,
+            target_interval=config.target_interval,
+            tau=config.tau,
+            epsilon=linear_schedule(config.epsilon_start, config.epsilon_end, explored),
+            clip_norm=config.max_grad_norm,
+            **trainer_options(config, run),
+        )
+        register_run_hooks(trainer, config, run, q_network, normalizer)
+        return trainer
+
+
+def build_policy(
+    config: DQNConfig, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+) -> tuple[QNetwork, ObservationNormalizer | None]:
+    """Build the Q-network, with weights drawn by the config's seed, and the normaliser if any."""
+    q_network = QNetwork.from_spaces(
+        observation_space,
+        action_space,
+        hidden_sizes=config.network.hidden_sizes,
+        activation=config.network.activation,
+        dueling=config.dueling,
+        generator=Seeds(config.seed).torch("q_network"),
+    ).to(config.device)
+    normalizer = ObservationNormalizer(observation_space) if config.normalize_observation else None
+    return q_network, normalizer
