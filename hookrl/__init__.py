@@ -11,17 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hookrl.collectors import VectorCollector
-    from hookrl.configs import PPOConfig
+    from hookrl.configs import DQNConfig, PPOConfig, SACConfig
     from hookrl.hooks import TrainerHookBase
-    from hookrl.trainers import PPOTrainer, Trainer
+    from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer, Trainer
 
 __version__ = "0.1.0"
 
-__all__ = ["PPOConfig", "PPOTrainer", "Trainer", "TrainerHookBase", "VectorCollector"]
+__all__ = [
+    "DQNConfig",
+    "DQNTrainer",
+    "PPOConfig",
+    "PPOTrainer",
+    "SACConfig",
+    "SACTrainer",
+    "Trainer",
+    "TrainerHookBase",
+    "VectorCollector",
+]
 
 _HOMES = {
+    "DQNConfig": "hookrl.configs",
+    "DQNTrainer": "hookrl.trainers",
     "PPOConfig": "hookrl.configs",
     "PPOTrainer": "hookrl.trainers",
+    "SACConfig": "hookrl.configs",
+    "SACTrainer": "hookrl.trainers",
     "Trainer": "hookrl.trainers",
     "TrainerHookBase": "hookrl.hooks",
     "VectorCollector": "hookrl.collectors",

@@ -18,6 +18,7 @@ import torch
 
 from hookrl.checkpoints.codec import Encoded, decode, encode
 from hookrl.errors import InvalidValue, MissingFile, did_you_mean
+from hookrl.files import replacing
 
 BACKENDS = ("torch", "torchsnapshot")
 _ENTRY = "checkpoint"
@@ -81,15 +82,8 @@ def load(path: str | Path) -> Any:
 def _save_torch(encoded: Encoded, path: Path) -> None:
     skeleton, tensors = encoded
     compact = {name: _compact(tensor) for name, tensor in tensors.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            torch.save({"skeleton": skeleton, "tensors": compact}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        torch.save({"skeleton": skeleton, "tensors": compact}, temporary)
 
 
 def _load_torch(path: Path) -> Encoded:

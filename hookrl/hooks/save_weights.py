@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from hookrl.files import replacing
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
-from hookrl.loggers.atomic import replacing
 from hookrl.state import Stateful
 
 

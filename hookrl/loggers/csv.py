@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hookrl.errors import InvalidValue
-from hookrl.loggers.atomic import replacing
+from hookrl.files import replacing
 from hookrl.loggers.base import Logger
 
 STEP = "frames"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hookrl.errors import InvalidValue, did_you_mean
-from hookrl.loggers.atomic import replacing
+from hookrl.files import replacing
 from hookrl.loggers.csv import STEP, read_metrics
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import Any
 
 from hookrl import __version__
 from hookrl.errors import ExistingFile, InvalidValue, MissingFile
-from hookrl.loggers.atomic import replacing
+from hookrl.files import replacing
 from hookrl.loggers.base import Logger
 from hookrl.loggers.csv import CSVLogger, read_metrics
 from hookrl.loggers.group import LoggerGroup

@@ -76,6 +76,7 @@ def accumulating(trainer):
 # How to check the hooks that need arguments; one without any needs no line here.
 CASES = {
     hooks.BatchSubSampler: lambda path: (lambda: hooks.BatchSubSampler(6, 3), {}),
+    hooks.BufferSize: lambda path: (lambda: hooks.BufferSize(range(7)), {}),
     hooks.ClearCudaCache: lambda path: (lambda: hooks.ClearCudaCache(2), {}),
     hooks.EarlyStopping: lambda path: (lambda: hooks.EarlyStopping("x", threshold=1.0), {}),
     hooks.EpsilonGreedySchedule: lambda path: (

@@ -101,6 +101,7 @@ FACTORIES |= {
         QuadraticLoss(3.0), QuadraticLoss(1.0), tau=0.5
     ),
     hooks.TrainFrequency: lambda tmp_path: hooks.TrainFrequency(20),
+    hooks.BufferSize: lambda tmp_path: hooks.BufferSize(range(7)),
     hooks.UTDRHook: lambda tmp_path: hooks.UTDRHook(make_trainer(0)),
     hooks.UpdateWeights: lambda tmp_path: hooks.UpdateWeights(
         SimpleNamespace(update_policy_weights_=lambda: None), 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hookrl.loggers.atomic import replacing
+from hookrl.files import replacing
 
 
 def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path: Path) -> None:
