@@ -82,8 +82,9 @@ def load(path: str | Path) -> Any:
 def _save_torch(encoded: Encoded, path: Path) -> None:
     skeleton, tensors = encoded
     compact = {name: _compact(tensor) for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        torch.save({"skeleton": skeleton, "tensors": compact}, temporary)
+    # torch names the archive after a path, and refuses some names; an open file has none.
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save({"skeleton": skeleton, "tensors": compact}, file)
 
 
 def _load_torch(path: Path) -> Encoded:

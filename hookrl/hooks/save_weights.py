@@ -34,5 +34,5 @@ class SaveWeights(TrainerHookBase):
     def on_train_end(self, trainer: TrainerLike) -> None:
         """Write the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as temporary:
-            torch.save({name: part.state_dict() for name, part in self.parts.items()}, temporary)
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
+            torch.save({name: part.state_dict() for name, part in self.parts.items()}, file)
