@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from hookrl.loggers.atomic import replacing
+from hookrl.files import replacing
 from sota.intervals import estimate, interquartile_mean
 from sota.protocol import scores
 from sota.row import HOOKRL, SB3

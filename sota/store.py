@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hookrl.loggers.atomic import replacing
+from hookrl.files import replacing
 
 Run = dict[str, Any]
 """mean, std, returns, frames, seconds and versions of one training seed."""
