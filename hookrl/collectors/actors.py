@@ -13,7 +13,7 @@ from gymnasium import spaces
 from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import InteractionType, set_interaction_type
 
-from hookrl.envs.spaces import Path, at, leaves, nest
+from hookrl.envs.spaces import Leaf, Path, at, leaves, nest
 from hookrl.errors import InvalidType
 from hookrl.models.acting import Actor
 
@@ -105,8 +105,21 @@ class TensorDictActor:
                 f"{_keys(output)}: expected a TensorDict with an 'action'."
             )
         as_seen = _like(_first(observation))
-        return nest(
-            [(leaf.path, as_seen(at(output["action"], leaf.path))) for leaf in self._leaves]
+        actions = [(leaf, at(output["action"], leaf.path)) for leaf in self._leaves]
+        for leaf, action in actions:
+            _check_action(leaf, action, size)
+        return nest([(leaf.path, as_seen(action)) for leaf, action in actions])
+
+
+def _check_action(leaf: Leaf, action: Any, size: Any) -> None:
+    """Refuse an action that would be executed as something else than what is stored."""
+    floating = isinstance(action, torch.Tensor) and action.is_floating_point()
+    shape = tuple(getattr(action, "shape", ()))
+    if shape != (*size, *leaf.shape) or floating != leaf.dtype.is_floating_point:
+        name = "/".join(("action", *leaf.path))
+        raise InvalidType(
+            f"policy gave {name!r} of shape {shape} and type {getattr(action, 'dtype', None)}: "
+            f"expected {(*size, *leaf.shape)} and {leaf.dtype}, since the space is {leaf.space}."
         )
 
 

@@ -223,3 +223,17 @@ def test_a_policy_that_gives_no_action_is_refused(policy: Any, found: str) -> No
 def test_what_is_no_policy_is_refused() -> None:
     with pytest.raises(InvalidType, match="policy is a str: expected a hookrl model"):
         as_actor("greedy", DISCRETE)
+
+
+@pytest.mark.parametrize(
+    "action", [torch.full((3,), 0.7), torch.zeros(3, 1, dtype=torch.int64)], ids=["float", "column"]
+)
+def test_an_action_that_would_be_executed_as_something_else_is_refused(
+    action: torch.Tensor,
+) -> None:
+    def policy(tensordict: TensorDict) -> TensorDict:
+        return tensordict.set("action", action)
+
+    act = TensorDictActor(policy, spaces.Discrete(2))
+    with pytest.raises(InvalidType, match=r"expected \(3,\) and torch.int64"):
+        act(np.zeros((3, 4), np.float32), np.zeros((3, 0), np.float32))
