@@ -32,7 +32,7 @@ COMPARISON = Comparison(
     ),
     sb3=SB3Settings(
         n_envs=8,
-        ppo={
+        arguments={
             "policy": "MlpPolicy",
             "n_steps": 128,
             "n_epochs": 4,

@@ -28,7 +28,7 @@ ROW = Row(
     ),
     sb3=SB3Settings(
         n_envs=4,
-        ppo={
+        arguments={
             "policy": "MlpPolicy",
             "n_steps": 128,
             "n_epochs": 4,

@@ -28,7 +28,7 @@ ROW = Row(
     ),
     sb3=SB3Settings(
         n_envs=8,
-        ppo={
+        arguments={
             "policy": "MlpPolicy",
             "n_steps": 256,
             "n_epochs": 10,

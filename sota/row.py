@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookrl.configs import PPOConfig, to_plain
+from hookrl.configs import RunConfig, to_plain
 
 HOOKRL = "hookrl"
 SB3 = "stable-baselines3"
@@ -25,8 +25,10 @@ class SB3Settings:
 
     n_envs: int
     """Environments in its DummyVecEnv."""
-    ppo: Mapping[str, Any]
-    """Keyword arguments of ``stable_baselines3.PPO``."""
+    arguments: Mapping[str, Any]
+    """Keyword arguments of the algorithm's class."""
+    algorithm: str = "PPO"
+    """Name of the class in ``stable_baselines3``."""
     vec_normalize: Mapping[str, Any] | None = None
     """Keyword arguments of ``VecNormalize``; None: it is not used."""
 
@@ -39,7 +41,7 @@ class Comparison:
     """Of the script and of the file of results."""
     title: str
     """What it is, in a few words."""
-    hookrl: PPOConfig
+    hookrl: RunConfig
     """hookrl's settings; the seed in it is not used."""
     sb3: SB3Settings
     """Stable-Baselines3's."""
@@ -55,7 +57,7 @@ class Comparison:
             "env_kwargs": dict(self.hookrl.env_kwargs),
             "total_timesteps": self.hookrl.total_frames,
             "n_envs": self.sb3.n_envs,
-            "ppo": dict(self.sb3.ppo),
+            self.sb3.algorithm.lower(): dict(self.sb3.arguments),
             "vec_normalize": None if normalize is None else dict(normalize),
         }
         return {HOOKRL: config, SB3: sb3}

@@ -12,13 +12,19 @@ import numpy as np
 import torch
 
 from hookrl.collectors import EpisodeResults, evaluation_seeds, run_episodes
-from hookrl.configs import PPOConfig
+from hookrl.configs import DQNConfig, PPOConfig, RunConfig, SACConfig
 from hookrl.envs import make_vector_env
-from hookrl.trainers import PPOTrainer
+from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer
 from sota.row import HOOKRL, SB3, Comparison
 
 _SIDE_BY_SIDE = 20
 """Evaluation environments at a time; it changes nothing but the speed."""
+
+_TRAINERS: dict[type[RunConfig], Any] = {
+    DQNConfig: DQNTrainer,
+    PPOConfig: PPOTrainer,
+    SACConfig: SACTrainer,
+}
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,13 @@ def train_hookrl(row: Comparison, seed: int) -> Trained:
     config = dataclasses.replace(
         row.hookrl, seed=seed, progress_bar=False, run_dir=None, torch_threads=1
     )
-    trainer = PPOTrainer.from_config(config)
+    trainer = _TRAINERS[type(config)].from_config(config)
     seconds, cpu_seconds = _timed(trainer.train)
     collector: Any = trainer.collector
-    loss_module: Any = trainer.loss_module
     normalizer = collector.transform
+    collector.actor.refresh()
     return Trained(
-        act=loss_module.actor_critic.actor(),  # deterministic without noise
+        act=collector.actor,  # deterministic without noise
         view=None if normalizer is None else normalizer.frozen,
         frames=trainer.collected_frames,
         seconds=seconds,
@@ -59,7 +65,7 @@ def train_hookrl(row: Comparison, seed: int) -> Trained:
 
 def train_sb3(row: Comparison, seed: int) -> Trained:
     """Train with Stable-Baselines3, one torch thread, nothing written."""
-    from stable_baselines3 import PPO
+    import stable_baselines3
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
@@ -71,8 +77,10 @@ def train_sb3(row: Comparison, seed: int) -> Trained:
     normalizer = None
     if row.sb3.vec_normalize is not None:
         env = normalizer = VecNormalize(env, **row.sb3.vec_normalize)
-    settings = {name: _scheduled(value) for name, value in row.sb3.ppo.items()}
-    model = PPO(env=env, seed=seed, device="cpu", verbose=0, **settings)
+    settings = {name: _scheduled(value) for name, value in row.sb3.arguments.items()}
+    model = getattr(stable_baselines3, row.sb3.algorithm)(
+        env=env, seed=seed, device="cpu", verbose=0, **settings
+    )
     seconds, cpu_seconds = _timed(lambda: model.learn(config.total_frames))
     env.close()
     return Trained(
@@ -90,7 +98,7 @@ TRAIN: dict[str, Callable[[Comparison, int], Trained]] = {HOOKRL: train_hookrl, 
 
 
 def evaluate(
-    trained: Trained, config: PPOConfig, *, episodes: int = 100, seed: int = 0
+    trained: Trained, config: RunConfig, *, episodes: int = 100, seed: int = 0
 ) -> EpisodeResults:
     """Play deterministic episodes from initial states that are the same for every policy."""
     env = make_vector_env(config.env, min(_SIDE_BY_SIDE, episodes), config.env_kwargs)

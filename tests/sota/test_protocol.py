@@ -140,7 +140,7 @@ def test_scores_are_in_the_order_of_the_seeds_as_numbers():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_both_sides_have_the_same_settings(row):
-    ours, theirs = row.hookrl, row.sb3.ppo
+    ours, theirs = row.hookrl, row.sb3.arguments
     rate = theirs["learning_rate"]
     falls = isinstance(rate, str)
     networks = theirs["policy_kwargs"]["net_arch"]
