@@ -7,6 +7,7 @@ from hookrl.configs.docs import FieldDoc, field_docs
 from hookrl.configs.dqn import DQNConfig
 from hookrl.configs.evaluation import EvaluationConfig
 from hookrl.configs.network import NetworkConfig, PerceptronConfig
+from hookrl.configs.off_policy import OffPolicyConfig
 from hookrl.configs.overrides import from_overrides
 from hookrl.configs.ppo import PPOConfig
 from hookrl.configs.replay import ReplayConfig
@@ -19,6 +20,7 @@ __all__ = [
     "EvaluationConfig",
     "FieldDoc",
     "NetworkConfig",
+    "OffPolicyConfig",
     "PPOConfig",
     "PerceptronConfig",
     "ReplayConfig",

@@ -8,7 +8,7 @@ import torch
 
 from hookrl.collectors import ObservationNormalizer, VectorCollector
 from hookrl.configs import ReplayConfig, RunConfig, to_plain
-from hookrl.errors import InvalidValue
+from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks import LearningCurve, LogValidationReward, SaveWeights, TorchThreads
 from hookrl.loggers import RunDirectory
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
@@ -28,12 +28,15 @@ def begin_run(config: RunConfig, algorithm: str) -> RunDirectory | None:
     )
 
 
-def check_device(config: RunConfig) -> None:
-    """Check that the config's device is there.
+def check_config(config: RunConfig, expected: type[RunConfig]) -> None:
+    """Check that a config is of the right kind, and that its device is there.
 
     Raises:
-        InvalidValue: if torch does not know it, or this machine has none.
+        InvalidType: if it is something else.
+        InvalidValue: if torch does not know the device, or this machine has none.
     """
+    if not isinstance(config, expected):
+        raise InvalidType(f"config is a {type(config).__name__}: expected a {expected.__name__}.")
     try:
         torch.empty(0, device=config.device)
     except (RuntimeError, AssertionError) as error:

@@ -13,7 +13,6 @@ import torch
 from hookrl.collectors import ObservationNormalizer
 from hookrl.configs import DQNConfig
 from hookrl.envs import make_vector_env
-from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks import (
     BufferSize,
     EpisodeStatistics,
@@ -32,7 +31,7 @@ from hookrl.objectives import DQNLoss
 from hookrl.state import Seeds
 from hookrl.trainers.assembly import (
     begin_run,
-    check_device,
+    check_config,
     make_collector,
     make_replay_buffer,
     register_run_hooks,
@@ -101,18 +100,11 @@ class DQNTrainer(Trainer):
         """Build environments, networks, loss, optimizer, replay, logger and hooks from a config.
 
         Raises:
-            InvalidValue: for an unknown environment, or batches that its copies cannot share.
+            InvalidValue: for an unknown environment or device.
             InvalidType: for a space that is not supported, such as continuous actions.
             ExistingFile: if the run directory is in use.
         """
-        if not isinstance(config, DQNConfig):
-            raise InvalidType(f"config is a {type(config).__name__}: expected a DQNConfig.")
-        check_device(config)
-        if config.train_frequency % config.num_envs:
-            raise InvalidValue(
-                f"train_frequency={config.train_frequency} in DQNConfig with num_envs="
-                f"{config.num_envs}: expected a multiple of it."
-            )
+        check_config(config, DQNConfig)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
             return cls._build(config)
@@ -131,7 +123,7 @@ class DQNTrainer(Trainer):
                 env,
                 q_network,
                 normalizer,
-                steps_per_env=config.train_frequency // config.num_envs,
+                steps_per_env=config.steps_per_env,
             ),
             loss_module=DQNLoss(
                 q_network,

@@ -36,7 +36,7 @@ from hookrl.objectives import GAE, ClipPPOLoss
 from hookrl.state import Seeds
 from hookrl.trainers.assembly import (
     begin_run,
-    check_device,
+    check_config,
     make_collector,
     register_run_hooks,
     trainer_options,
@@ -127,9 +127,7 @@ class PPOTrainer(Trainer):
             InvalidType: for a space that is not supported.
             ExistingFile: if the run directory is in use.
         """
-        if not isinstance(config, PPOConfig):
-            raise InvalidType(f"config is a {type(config).__name__}: expected a PPOConfig.")
-        check_device(config)
+        check_config(config, PPOConfig)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
             return cls._build(config)

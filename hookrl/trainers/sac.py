@@ -15,7 +15,6 @@ import torch
 from hookrl.collectors import ObservationNormalizer
 from hookrl.configs import SACConfig
 from hookrl.envs import make_vector_env
-from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks import (
     BufferSize,
     EpisodeStatistics,
@@ -33,7 +32,7 @@ from hookrl.objectives import SACLoss
 from hookrl.state import Seeds, integer_seed
 from hookrl.trainers.assembly import (
     begin_run,
-    check_device,
+    check_config,
     make_collector,
     make_replay_buffer,
     register_run_hooks,
@@ -100,18 +99,11 @@ class SACTrainer(Trainer):
         """Build environments, networks, loss, optimizers, replay, logger and hooks from a config.
 
         Raises:
-            InvalidValue: for an unknown environment, or batches that its copies cannot share.
+            InvalidValue: for an unknown environment or device.
             InvalidType: for a space that is not supported, such as discrete actions.
             ExistingFile: if the run directory is in use.
         """
-        if not isinstance(config, SACConfig):
-            raise InvalidType(f"config is a {type(config).__name__}: expected a SACConfig.")
-        check_device(config)
-        if config.train_frequency % config.num_envs:
-            raise InvalidValue(
-                f"train_frequency={config.train_frequency} in SACConfig with num_envs="
-                f"{config.num_envs}: expected a multiple of it."
-            )
+        check_config(config, SACConfig)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
             return cls._build(config)
@@ -154,7 +146,7 @@ class SACTrainer(Trainer):
                 env,
                 policy,
                 normalizer,
-                steps_per_env=config.train_frequency // config.num_envs,
+                steps_per_env=config.steps_per_env,
                 init_random_frames=config.replay.learning_starts,
             ),
             loss_module=loss,
