@@ -20,3 +20,8 @@ def test_a_python_block_runs(block, tmp_path, monkeypatch):
 def test_the_custom_hook_has_fifteen_lines():
     hook = BLOCKS[0].split("class ", 1)[1].split("\n\n\n", 1)[0]
     assert len([line for line in f"class {hook}".splitlines() if line]) <= 15
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()))
+def test_a_link_leads_somewhere(target):
+    assert (README.parent / target).exists()
