@@ -13,6 +13,8 @@ from hookrl.loggers.run_directory import RunDirectory
 
 _IRRELEVANT = {"seed", "run_dir", "overwrite", "progress_bar", "torch_threads"}
 """Fields in which runs of one setting may differ."""
+_READABLE = 60
+"""Longest label in characters; runs that differ in more are called by their directories."""
 
 
 def plot_runs(
@@ -21,7 +23,8 @@ def plot_runs(
     """Draw the learning curves of runs.
 
     Runs with the same config apart from the seed become one line, the mean, in a band from the
-    least to the greatest. Lines are named by what their configs differ in.
+    least to the greatest. Lines are named by what their configs differ in, or by
+    their directories where that is too much to read.
 
     Args:
         run_paths: the run directories.
@@ -41,12 +44,16 @@ def plot_runs(
     runs = [RunDirectory.open(path) for path in run_paths]
     settings: dict[str, dict[str, Any]] = {}
     tables: dict[str, list[dict[str, list[float]]]] = {}
+    names: dict[str, list[str]] = {}
     for run in runs:
         setting = _setting(run)
         key = json.dumps(setting, sort_keys=True)
         settings[key] = setting
         tables.setdefault(key, []).append(run.metrics())
+        names.setdefault(key, []).append(run.path.resolve().name)
     labels = _labels(list(settings.values()))
+    if any(len(label) > _READABLE for label in labels):
+        labels = [", ".join(names[key]) for key in tables]
     curves = [
         Curve(label=label, tables=tables[key]) for key, label in zip(tables, labels, strict=True)
     ]

@@ -40,11 +40,11 @@ def check_config(config: RunConfig, expected: type[RunConfig]) -> None:
     try:
         torch.empty(0, device=config.device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = str(error).splitlines()[0].split(" device type at start")[0].rstrip(".")
         raise InvalidValue(
             f"device={config.device!r} cannot be used: expected one that torch has here, such as "
-            f"'cpu' ({reason})."
-        ) from None
+            f"'cpu' (torch says: {reason})."
+        ) from error
 
 
 def make_collector(

@@ -83,3 +83,11 @@ def test_missing_run_is_refused_before_anything_is_drawn(tmp_path: Path) -> None
     with pytest.raises(MissingFile, match="there is no run directory"):
         plot_runs([finished(tmp_path / "run"), tmp_path / "nope"], out=out)
     assert not out.exists()
+
+
+def test_curves_that_differ_in_too_much_to_read_are_named_by_their_directories(
+    tmp_path: Path, drawn: dict[str, Any]
+) -> None:
+    many = [f"a_rather_long_field_{index}" for index in range(5)]
+    plot_runs([finished(tmp_path / run, **dict.fromkeys(many, run)) for run in ("one", "two")])
+    assert [curve.label for curve in drawn["curves"]] == ["one", "two"]
