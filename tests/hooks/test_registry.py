@@ -91,7 +91,9 @@ def test_a_hook_with_the_wrong_signature_is_refused_at_every_point(point):
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_hook_with_the_right_signature_is_accepted_at_every_point(point):
-    make_trainer(1).register_op(point, OPERATIONS[len(POINTS[point].arguments)])
+    trainer = make_trainer(1)
+    trainer.register_op(point, OPERATIONS[len(POINTS[point].arguments)], name="fits")
+    assert "fits" in names(trainer, point)
 
 
 def test_what_cannot_be_called_is_refused():
