@@ -52,7 +52,8 @@ ROW = Row(
         "hookrl minimises the squared error, as CleanRL does; Stable-Baselines3 has the Huber loss "
         "and nothing else.",
         "Stable-Baselines3's DQN diverged with these settings on both seeds that were tried "
-        "(seed 0: 9.5, seed 1: 9.2); the cause was not found, so its runs were stopped and are not stored.",
+        "(seed 0: 9.5, seed 1: 9.2); the cause was not found, so its runs were "
+        "stopped and are not stored.",
     ),
 )
 
