@@ -58,8 +58,9 @@ ROW = Row(
         "RL Zoo collects 4 × 1,024 frames, learns from 64 at a time and keeps the learning rate at "
         "1e-3, for 100k frames. So for 300k frames, hookrl's seeds 0–6 gave −187, −212, −198, "
         "−200, −205, −211, −196 (IQM −202: target missed) and Stable-Baselines3's 0–5 "
-        "−189, −187, −189, −181, −196, −213; that run was stopped there and decides nothing between the two. The "
-        "settings here were chosen by looking at hookrl's seeds 0 and 1.",
+        "−189, −187, −189, −181, −196, −213; that run was stopped there and "
+        "decides nothing between the two. The settings here were "
+        "chosen by looking at hookrl's seeds 0 and 1.",
     ),
 )
 
