@@ -28,7 +28,7 @@ EVALUATION = {"episodes": 100, "seed": 0}
 """How many episodes, and what their initial states are drawn with; stored with the settings."""
 RESULTS_DIR = Path(__file__).parent / "results"
 
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def open_results(row: Row, directory: Path = RESULTS_DIR) -> Results:
@@ -43,7 +43,7 @@ def run_one(row: Row, side: str, seed: int) -> Run:
     """Train one side with one seed and evaluate its last weights."""
     from sota.sides import TRAIN, evaluate  # torch: only where training happens
 
-    versions = _versions(side)  # before: the source may be edited while the run goes on
+    versions = versions_used(side)  # before: the source may be edited while the run goes on
     trained = TRAIN[side](row, seed)
     episodes = evaluate(trained, row.hookrl, **EVALUATION)
     return {
@@ -81,7 +81,7 @@ def reproduce(
         results.save()  # texts may have changed
         print(f"{row.name}: every run is there already.")
         return results
-    os.environ |= _ONE_THREAD  # inherited by the processes below, before they load any library
+    os.environ |= ONE_THREAD  # inherited by the processes below, before they load any library
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(run_one, row, *task): task for task in missing}
         try:
@@ -122,7 +122,7 @@ def main(row: Row, arguments: Sequence[str] | None = None) -> None:
         sys.exit("interrupted: runs that were finished are stored, the same command goes on.")
 
 
-def _versions(side: str) -> dict[str, str]:
+def versions_used(side: str) -> dict[str, str]:
     """Return what a run was made with."""
     packages = ["torch", "numpy", "gymnasium"]
     if side == SB3:

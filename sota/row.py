@@ -11,7 +11,7 @@ from hookrl.configs import RunConfig, to_plain
 HOOKRL = "hookrl"
 SB3 = "stable-baselines3"
 
-_WITHOUT_EFFECT = ("seed", "run_dir", "overwrite", "progress_bar", "log_interval", "evaluation")
+WITHOUT_EFFECT = ("seed", "run_dir", "overwrite", "progress_bar", "log_interval", "evaluation")
 """Fields of the config that a run's result is not a function of; seeds are listed by themselves."""
 
 
@@ -50,7 +50,7 @@ class Comparison:
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return everything that the results of each side are a function of, seeds aside."""
-        config = {k: v for k, v in to_plain(self.hookrl).items() if k not in _WITHOUT_EFFECT}
+        config = {k: v for k, v in to_plain(self.hookrl).items() if k not in WITHOUT_EFFECT}
         normalize = self.sb3.vec_normalize
         sb3 = {
             "env": self.hookrl.env,

@@ -14,6 +14,7 @@ import torch
 from hookrl.collectors import EpisodeResults, evaluation_seeds, run_episodes
 from hookrl.configs import DQNConfig, PPOConfig, RunConfig, SACConfig
 from hookrl.envs import make_vector_env
+from hookrl.hooks import TrainerHookBase
 from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer
 from sota.row import HOOKRL, SB3, Comparison
 
@@ -43,13 +44,15 @@ class Trained:
     """Processor time of it, all threads: less disturbed by what else the machine does."""
 
 
-def train_hookrl(row: Comparison, seed: int) -> Trained:
-    """Train with hookrl, one torch thread, nothing written."""
+def train_hookrl(settings: RunConfig, seed: int, *further: TrainerHookBase) -> Trained:
+    """Train with hookrl and perhaps further hooks, one torch thread, nothing written."""
     torch.set_num_threads(1)
     config = dataclasses.replace(
-        row.hookrl, seed=seed, progress_bar=False, run_dir=None, torch_threads=1
+        settings, seed=seed, progress_bar=False, run_dir=None, torch_threads=1
     )
     trainer = _TRAINERS[type(config)].from_config(config)
+    for hook in further:
+        hook.register(trainer)
     seconds, cpu_seconds = _timed(trainer.train)
     collector: Any = trainer.collector
     normalizer = collector.transform
@@ -93,7 +96,10 @@ def train_sb3(row: Comparison, seed: int) -> Trained:
     )
 
 
-TRAIN: dict[str, Callable[[Comparison, int], Trained]] = {HOOKRL: train_hookrl, SB3: train_sb3}
+TRAIN: dict[str, Callable[[Comparison, int], Trained]] = {
+    HOOKRL: lambda row, seed: train_hookrl(row.hookrl, seed),
+    SB3: train_sb3,
+}
 """How each side trains with a seed."""
 
 

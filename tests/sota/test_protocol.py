@@ -59,7 +59,7 @@ def made(monkeypatch):
 
     monkeypatch.setattr(protocol, "run_one", run_one)
     monkeypatch.setattr(protocol, "ProcessPoolExecutor", NoPool)
-    monkeypatch.setattr(protocol, "_ONE_THREAD", {})
+    monkeypatch.setattr(protocol, "ONE_THREAD", {})
     return calls
 
 
