@@ -6,6 +6,7 @@ from hookrl.hooks.buffer_size import BufferSize
 from hookrl.hooks.check import HookCheckError, check_hook
 from hookrl.hooks.clear_cuda_cache import ClearCudaCache
 from hookrl.hooks.count_frames import CountFramesLog
+from hookrl.hooks.denormals import FlushDenormals
 from hookrl.hooks.early_stopping import EarlyStopping
 from hookrl.hooks.episodes import EpisodeStatistics
 from hookrl.hooks.epsilon_greedy import EpsilonGreedySchedule
@@ -51,6 +52,7 @@ __all__ = [
     "EpsilonGreedySchedule",
     "ExplainedVariance",
     "ExponentialMovingAverage",
+    "FlushDenormals",
     "GradientAccumulation",
     "HookCheckError",
     "HookHandle",

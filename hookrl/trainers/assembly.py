@@ -9,7 +9,13 @@ import torch
 from hookrl.collectors import ObservationNormalizer, VectorCollector
 from hookrl.configs import ReplayConfig, RunConfig, to_plain
 from hookrl.errors import InvalidType, InvalidValue
-from hookrl.hooks import LearningCurve, LogValidationReward, SaveWeights, TorchThreads
+from hookrl.hooks import (
+    FlushDenormals,
+    LearningCurve,
+    LogValidationReward,
+    SaveWeights,
+    TorchThreads,
+)
 from hookrl.loggers import RunDirectory
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
 from hookrl.trainers.trainer import Trainer
@@ -100,6 +106,7 @@ def register_run_hooks(
     """Register what a run does around learning: threads, evaluation, and its files."""
     if config.torch_threads is not None:
         TorchThreads(config.torch_threads).register(trainer)
+    FlushDenormals().register(trainer)
     if config.evaluation.interval:
         LogValidationReward(
             policy_exploration=policy,

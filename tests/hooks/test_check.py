@@ -149,6 +149,7 @@ CASES = {
         {},
     ),
     hooks.TorchThreads: lambda path: (lambda: hooks.TorchThreads(1), {}),
+    hooks.FlushDenormals: lambda path: (hooks.FlushDenormals, {}),
     hooks.ValueEstimation: lambda path: (value_estimation, {}),
 }
 

@@ -70,6 +70,7 @@ FACTORIES = {
     hooks.SaveWeights: lambda tmp_path: hooks.SaveWeights(tmp_path / "w.pt", {"net": NETWORK}),
     hooks.Throughput: lambda tmp_path: hooks.Throughput(),
     hooks.TorchThreads: lambda tmp_path: hooks.TorchThreads(1),
+    hooks.FlushDenormals: lambda tmp_path: hooks.FlushDenormals(),
     hooks.ValueEstimation: lambda tmp_path: hooks.ValueEstimation(
         NETWORK, GAE(0.9, 0.9), recompute_every=2
     ),
