@@ -93,10 +93,10 @@ def run_in_turn(
 
 def measure(comparison: Comparison, side: str, seed: int, warm_up: int) -> dict[str, Any]:
     """Warm up, train, and evaluate what came out, in this process."""
-    from sota.sides import TRAIN, evaluate  # torch: only in the workers
+    from sota.sides import evaluate, train  # torch: only in the workers
 
-    TRAIN[side](_with_frames(comparison, warm_up), seed)
-    trained = TRAIN[side](comparison, seed)
+    train(_with_frames(comparison, warm_up), side, seed)
+    trained = train(comparison, side, seed)
     return {
         "seed": seed,
         "frames": trained.frames,

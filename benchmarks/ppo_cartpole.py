@@ -30,7 +30,7 @@ COMPARISON = Comparison(
         adam_eps=1e-5,
         network=NetworkConfig(hidden_sizes=(64, 64), activation="tanh"),
     ),
-    sb3=SB3Settings(
+    peer=SB3Settings(
         n_envs=8,
         arguments={
             "policy": "MlpPolicy",

@@ -20,7 +20,7 @@ from typing import Any
 from hookrl.configs import RunConfig, to_plain
 from hookrl.hooks import TrainerHookBase
 from sota.protocol import EVALUATION, ONE_THREAD, RESULTS_DIR, versions_used
-from sota.row import HOOKRL, WITHOUT_EFFECT
+from sota.row import HOOKRL, effective
 from sota.store import Results, Run
 
 CURVES_DIR = RESULTS_DIR / "curves"
@@ -58,10 +58,11 @@ class Curve:
 
     def open_results(self, seed: int, directory: Path = CURVES_DIR) -> Results:
         """Return what is known of a seed under the present settings, from a file of its own."""
-        config = to_plain(self.hookrl)
-        evaluation = config.pop("evaluation")
-        settings = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT}
-        settings |= {"evaluation": evaluation, "final_evaluation": EVALUATION}
+        settings = effective(self.hookrl)
+        settings |= {
+            "evaluation": to_plain(self.hookrl)["evaluation"],
+            "final_evaluation": EVALUATION,
+        }
         return Results(directory / f"{self.name}_{seed}.json", self.about(), {HOOKRL: settings})
 
 

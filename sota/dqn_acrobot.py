@@ -25,7 +25,7 @@ ROW = Row(
         max_grad_norm=10.0,
         network=PerceptronConfig(hidden_sizes=(120, 84), activation="relu"),
     ),
-    sb3=SB3Settings(
+    peer=SB3Settings(
         algorithm="DQN",
         n_envs=1,
         arguments={

@@ -53,8 +53,8 @@ ROW = Row(
     name="dqn_cartpole_zoo",
     title="DQN, RL Zoo's settings",
     hookrl=HOOKRL,
-    sb3=SB3,
-    target=475.0,
+    peer=SB3,
+    target=None,
     published="RL Zoo 500 ± 0: one run, deterministic evaluation, ± over episodes",
     notes=(INTERVALS,),
 )

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from hookrl.files import replacing
 from sota.intervals import estimate, interquartile_mean
 from sota.protocol import scores
-from sota.row import HOOKRL, SB3
+from sota.store import both_sides
 
-_COLOURS = {HOOKRL: "#0072B2", SB3: "#D55E00"}  # Okabe and Ito's
+_COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito's, hookrl's first
 _INK, _FAINT = "#262626", "#8A8A8A"
 _SPREAD = 0.16
 """Half the height over which the dots of one side are laid out, in seed order."""
@@ -28,11 +28,11 @@ def draw_row(content: dict[str, Any], out: Path) -> None:
     """
     figure = Figure(figsize=(7.2, 2.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for height, side in ((1.0, HOOKRL), (0.0, SB3)):
+    sides = both_sides(content)
+    for height, side, colour in zip((1.0, 0.0), sides, _COLOURS, strict=True):
         values = scores(content["sides"][side]["runs"])
         if not values:
             continue
-        colour = _COLOURS[side]
         heights = height + np.linspace(_SPREAD, -_SPREAD, len(values))
         axes.scatter(values, heights, s=22, color=colour, alpha=0.65, linewidth=0, zorder=3)
         iqm = estimate(values, interquartile_mean)
@@ -51,7 +51,7 @@ def draw_row(content: dict[str, Any], out: Path) -> None:
         fontsize=8,
         color=_FAINT,
     )
-    axes.set_yticks([1.0, 0.0], [HOOKRL, SB3])
+    axes.set_yticks([1.0, 0.0], sides)
     axes.set_ylim(-0.5, 1.4)
     axes.margins(x=0.04)
     axes.set_xlabel("score of a seed (dots), IQM and its 95 % interval (bars)", color=_INK)

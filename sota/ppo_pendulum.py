@@ -26,7 +26,7 @@ ROW = Row(
         adam_eps=1e-5,
         network=NetworkConfig(hidden_sizes=(64, 64), activation="tanh", log_std_init=0.0),
     ),
-    sb3=SB3Settings(
+    peer=SB3Settings(
         n_envs=8,
         arguments={
             "policy": "MlpPolicy",

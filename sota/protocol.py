@@ -36,15 +36,18 @@ def open_results(row: Row, directory: Path = RESULTS_DIR) -> Results:
     settings = {
         side: {**own, "final_evaluation": EVALUATION} for side, own in row.settings().items()
     }
-    return Results(directory / f"{row.name}.json", row.about(), settings)
+    results = Results(directory / f"{row.name}.json", row.about(), settings)
+    for path in sorted(directory.glob("*.json")):
+        results.adopt(path)  # the same settings and seed in another row are the same run
+    return results
 
 
 def run_one(row: Row, side: str, seed: int) -> Run:
     """Train one side with one seed and evaluate its last weights."""
-    from sota.sides import TRAIN, evaluate  # torch: only where training happens
+    from sota.sides import evaluate, train  # torch: only where training happens
 
     versions = versions_used(side)  # before: the source may be edited while the run goes on
-    trained = TRAIN[side](row, seed)
+    trained = train(row, side, seed)
     episodes = evaluate(trained, row.hookrl, **EVALUATION)
     return {
         "mean": round(episodes.mean, 4),
@@ -60,7 +63,7 @@ def reproduce(
     row: Row,
     *,
     seeds: Iterable[int] = TRAINING_SEEDS,
-    sides: Sequence[str] = (HOOKRL, SB3),
+    sides: Sequence[str] | None = None,
     jobs: int = 2,
     directory: Path = RESULTS_DIR,
 ) -> Results:
@@ -69,14 +72,16 @@ def reproduce(
     Args:
         row: what to run.
         seeds: training seeds.
-        sides: who trains.
+        sides: who trains; None: both.
         jobs: processes at a time.
         directory: where the file of results is.
     """
     results = open_results(row, directory)
     for side, changed in results.discarded.items():
         print(f"{row.name}: runs of {side} no longer count, since settings changed:", *changed)
-    missing = [(s, seed) for seed in seeds for s in sides if seed not in results.runs[s]]
+    missing = [
+        (s, seed) for seed in seeds for s in sides or results.runs if seed not in results.runs[s]
+    ]
     if not missing:
         results.save()  # texts may have changed
         print(f"{row.name}: every run is there already.")
@@ -108,10 +113,12 @@ def main(row: Row, arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[*TRAINING_SEEDS], help="default: 0 to 9"
     )
-    parser.add_argument("--side", choices=(HOOKRL, SB3), help="run only this one (default: both)")
+    parser.add_argument(
+        "--side", choices=(HOOKRL, row.peer.name), help="run only this one (default: both)"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS_DIR, help=f"default: {RESULTS_DIR}")
     options = parser.parse_args(arguments)
-    sides = (HOOKRL, SB3) if options.side is None else (options.side,)
+    sides = (HOOKRL, row.peer.name) if options.side is None else (options.side,)
     if SB3 in sides and importlib.util.find_spec("stable_baselines3") is None:
         sys.exit("stable-baselines3 is not installed: pip install -e '.[peers]', or --side hookrl.")
     try:
@@ -129,7 +136,7 @@ def versions_used(side: str) -> dict[str, str]:
         packages.append(SB3)
     versions = {"python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in packages}
-    if side == HOOKRL:
+    if side != SB3:
         versions[HOOKRL] = _hookrl_version()
     return versions
 

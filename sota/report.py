@@ -10,30 +10,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sota.curve_report import curve_sections, curves, draw_curves
 from sota.figures import draw_row
 from sota.intervals import Estimate, difference, estimate, interquartile_mean, mean
 from sota.protocol import RESULTS_DIR, TRAINING_SEEDS, scores
-from sota.row import HOOKRL, SB3
-from sota.store import read
+from sota.store import both_sides, read
 
 _INTRODUCTION = """\
 # Returns
 
 Written by `python -m sota.report` from the files in `results/`; don't edit.
 
-**Protocol.** Both sides train with the same settings and training seeds. What is evaluated is the
-*last* weights, never the best ones: 100 deterministic episodes, from initial states that are the
-same for every run of either side. The score of a seed is the mean return of its 100 episodes. Over
-seeds we give the interquartile mean (IQM, without the lowest and highest quarter of the seeds) and
-the mean, each with a 95 % percentile bootstrap interval (10,000 resamples of the seeds; Agarwal et
-al., 2021). *Difference* is hookrl − Stable-Baselines3 (SB3), its interval from resampling the seeds
-of the two independently; hookrl is called worse if that interval lies below 0. Published figures
-follow other protocols, named with them: they are to be compared in kind only.
+**Protocol.** hookrl and a peer, mostly Stable-Baselines3 with the same settings, train with the
+same training seeds. What is evaluated is the *last* weights, never the best ones: 100 deterministic
+episodes, from initial states that are the same for every run of either side. The score of a seed is
+the mean return of its 100 episodes. Over seeds we give the interquartile mean (IQM, without the
+lowest and highest quarter of the seeds) and the mean, each with a 95 % percentile bootstrap
+interval (10,000 resamples of the seeds; Agarwal et al., 2021). *Difference* is hookrl − peer, its
+interval from resampling the seeds of the two independently; hookrl is called worse if that interval
+lies below 0. Published figures follow other protocols, named with them: they are to be compared in
+kind only.
 """
 _HEADER = (
-    "| row | environment | frames | seeds | hookrl IQM | hookrl mean | SB3 IQM | SB3 mean "
+    "| row | environment | frames | seeds | hookrl IQM | hookrl mean | peer | its IQM | its mean "
     "| difference of IQM | target | published |\n"
-    "|---|---|---:|---:|---|---|---|---|---|---|---|"
+    "|---|---|---:|---:|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -42,7 +43,8 @@ def report(directory: Path) -> str:
     contents = {path.stem: read(path) for path in sorted(directory.glob("*.json"))}
     rows = [_table_row(name, content) for name, content in contents.items()]
     sections = [_section(name, content) for name, content in contents.items()]
-    return "\n".join([_INTRODUCTION, _HEADER, *rows, "", *sections])
+    long_runs = curve_sections(curves(directory / "curves"))
+    return "\n".join([_INTRODUCTION, _HEADER, *rows, "", *sections, *long_runs])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m sota.report", description="Write RESULTS.md.")
     parser.add_argument("--results", type=Path, default=RESULTS_DIR, help=f"default: {RESULTS_DIR}")
     directory = parser.parse_args(arguments).results
+    figures = directory.parent / "figures"
     for path in sorted(directory.glob("*.json")):
-        draw_row(read(path), directory.parent / "figures" / f"{path.stem}.png")
+        draw_row(read(path), figures / f"{path.stem}.png")
+    for name, contents in curves(directory / "curves").items():
+        draw_curves(contents, figures / f"{name}.png")
     out = directory.parent / "RESULTS.md"
     out.write_text(report(directory), encoding="utf-8")
     print(out)
@@ -59,13 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _table_row(name: str, content: dict[str, Any]) -> str:
     about = content["about"]
-    ours, theirs = (scores(content["sides"][side]["runs"]) for side in (HOOKRL, SB3))
+    sides = both_sides(content)
+    ours, theirs = (scores(content["sides"][side]["runs"]) for side in sides)
     cells = [
         f"[{about['title']}](#{name.replace('_', '-')})",
         about["env"],
         f"{about['frames']:,}",
         f"{len(ours)} + {len(theirs)}",
         *_two_statistics(ours),
+        sides[1],
         *_two_statistics(theirs),
         _difference(ours, theirs),
         _target(ours, about["target"]),
@@ -87,7 +94,9 @@ def _difference(ours: list[float], theirs: list[float]) -> str:
     return f"{written(gap)}: {'worse' if gap.high < 0 else 'not worse'}"
 
 
-def _target(ours: list[float], target: float) -> str:
+def _target(ours: list[float], target: float | None) -> str:
+    if target is None:
+        return "not worse"
     text = f"IQM ≥ {_number(target).removesuffix('.0')}"
     if len(ours) < len(TRAINING_SEEDS):
         return text  # nothing is met before every seed has run
@@ -96,9 +105,9 @@ def _target(ours: list[float], target: float) -> str:
 
 
 def _section(name: str, content: dict[str, Any]) -> str:
-    about, sides = content["about"], content["sides"]
+    about, sides, names = content["about"], content["sides"], both_sides(content)
     seeds = sorted({int(seed) for side in sides.values() for seed in side["runs"]})
-    ours, theirs = (scores(sides[side]["runs"]) for side in (HOOKRL, SB3))
+    ours, theirs = (scores(sides[side]["runs"]) for side in names)
     lines = [
         f"## {name.replace('_', '-')}",
         "",
@@ -114,7 +123,7 @@ def _section(name: str, content: dict[str, Any]) -> str:
         lines += [f"Difference of means: {written(gap)}.", ""]
     lines += [f"![scores of every seed](figures/{name}.png)", ""]
     lines += [_scores_table(sides, seeds), ""]
-    for side in (HOOKRL, SB3):
+    for side in names:
         lines += [f"{side}: {versions}." for versions in _versions(sides[side]["runs"])]
         lines += ["", "```text", *_wrapped(sides[side]["settings"]), "```", ""]
     return "\n".join(lines)
@@ -123,13 +132,15 @@ def _section(name: str, content: dict[str, Any]) -> str:
 def _scores_table(sides: dict[str, Any], seeds: list[int]) -> str:
     """Scores of every seed, and how long training took with another run beside it."""
     lines = [
-        f"| seed | {HOOKRL}: mean ± std of 100 episodes | s | {SB3}: mean ± std | s |",
+        "| seed | "
+        + " | ".join(f"{side}: mean ± std of 100 episodes | s" for side in sides)
+        + " |",
         "|---:|---|---:|---|---:|",
     ]
     for seed in seeds:
         cells = [str(seed)]
-        for side in (HOOKRL, SB3):
-            run = sides[side]["runs"].get(str(seed))
+        for side in sides.values():
+            run = side["runs"].get(str(seed))
             if run is None:
                 cells += ["–", "–"]
             else:

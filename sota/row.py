@@ -1,4 +1,4 @@
-"""What is compared in one row of the table: the same settings in hookrl's words and in SB3's."""
+"""What is compared in one row of the table: hookrl, and a peer beside it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from hookrl.configs import RunConfig, to_plain
 HOOKRL = "hookrl"
 SB3 = "stable-baselines3"
 
-WITHOUT_EFFECT = ("seed", "run_dir", "overwrite", "progress_bar", "log_interval", "evaluation")
+_WITHOUT_EFFECT = ("seed", "run_dir", "overwrite", "progress_bar", "log_interval", "evaluation")
 """Fields of the config that a run's result is not a function of; seeds are listed by themselves."""
+
+
+def effective(config: RunConfig) -> dict[str, Any]:
+    """Return the settings of a config that a run's result is a function of, seed aside."""
+    return {k: v for k, v in to_plain(config).items() if k not in _WITHOUT_EFFECT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +36,44 @@ class SB3Settings:
     """Name of the class in ``stable_baselines3``."""
     vec_normalize: Mapping[str, Any] | None = None
     """Keyword arguments of ``VecNormalize``; None: it is not used."""
+    squared_error: bool = False
+    """Whether DQN's Huber loss, for which there is no setting, is replaced by the squared error."""
+
+    @property
+    def name(self) -> str:
+        """How the table calls this side."""
+        return SB3
+
+    def settings(self, config: RunConfig) -> dict[str, Any]:
+        """Return everything that the results of this side are a function of, seeds aside."""
+        settings = {
+            "env": config.env,
+            "env_kwargs": dict(config.env_kwargs),
+            "total_timesteps": config.total_frames,
+            "n_envs": self.n_envs,
+            self.algorithm.lower(): dict(self.arguments),
+            "vec_normalize": None if self.vec_normalize is None else dict(self.vec_normalize),
+        }
+        return {**settings, "loss": "squared error"} if self.squared_error else settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """hookrl a second time, with other settings."""
+
+    name: str
+    """What is different, as the table calls this side."""
+    config: RunConfig
+    """All its settings; environment, frames and evaluation are those of the first."""
+
+    def settings(self, config: RunConfig) -> dict[str, Any]:
+        """Return everything that the results of this side are a function of, seeds aside."""
+        return effective(self.config)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The same training in hookrl's words and in Stable-Baselines3's."""
+    """A training with hookrl, and the one that it is compared with."""
 
     name: str
     """Of the script and of the file of results."""
@@ -43,32 +81,22 @@ class Comparison:
     """What it is, in a few words."""
     hookrl: RunConfig
     """hookrl's settings; the seed in it is not used."""
-    sb3: SB3Settings
-    """Stable-Baselines3's."""
+    peer: SB3Settings | Variant
+    """The other side's."""
     notes: tuple[str, ...] = field(default=())
     """Where the two sides, or these settings and the published ones, differ."""
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return everything that the results of each side are a function of, seeds aside."""
-        config = {k: v for k, v in to_plain(self.hookrl).items() if k not in WITHOUT_EFFECT}
-        normalize = self.sb3.vec_normalize
-        sb3 = {
-            "env": self.hookrl.env,
-            "env_kwargs": dict(self.hookrl.env_kwargs),
-            "total_timesteps": self.hookrl.total_frames,
-            "n_envs": self.sb3.n_envs,
-            self.sb3.algorithm.lower(): dict(self.sb3.arguments),
-            "vec_normalize": None if normalize is None else dict(normalize),
-        }
-        return {HOOKRL: config, SB3: sb3}
+        return {HOOKRL: effective(self.hookrl), self.peer.name: self.peer.settings(self.hookrl)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Comparison):
     """One row of the table of returns: a comparison, and what it is measured against."""
 
-    target: float
-    """hookrl's interquartile mean is to be at least this."""
+    target: float | None
+    """hookrl's interquartile mean is to be at least this; None: not worse than the peer's."""
     published: str
     """A published figure, with its protocol: comparable in kind only."""
 

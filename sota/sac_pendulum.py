@@ -19,7 +19,7 @@ ROW = Row(
         learning_rate=1e-3,
         network=PerceptronConfig(hidden_sizes=(256, 256), activation="relu"),
     ),
-    sb3=SB3Settings(
+    peer=SB3Settings(
         algorithm="SAC",
         n_envs=1,
         arguments={

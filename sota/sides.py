@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from hookrl.configs import DQNConfig, PPOConfig, RunConfig, SACConfig
 from hookrl.envs import make_vector_env
 from hookrl.hooks import TrainerHookBase
 from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer
-from sota.row import HOOKRL, SB3, Comparison
+from sota.row import HOOKRL, Comparison, SB3Settings, Variant
 
 _SIDE_BY_SIDE = 20
 """Evaluation environments at a time; it changes nothing but the speed."""
@@ -66,25 +68,33 @@ def train_hookrl(settings: RunConfig, seed: int, *further: TrainerHookBase) -> T
     )
 
 
-def train_sb3(row: Comparison, seed: int) -> Trained:
-    """Train with Stable-Baselines3, one torch thread, nothing written."""
+def train_sb3(config: RunConfig, peer: SB3Settings, seed: int) -> Trained:
+    """Train with Stable-Baselines3, one torch thread, nothing written.
+
+    Args:
+        config: environment and frames.
+        peer: everything else.
+        seed: the training seed.
+    """
     import stable_baselines3
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
     torch.set_num_threads(1)
-    config = row.hookrl
     # Without gymnasium's passive checker, as hookrl makes its environments.
     env_kwargs = {"disable_env_checker": True, **config.env_kwargs}
-    env: VecEnv = make_vec_env(config.env, row.sb3.n_envs, env_kwargs=env_kwargs)
+    env: VecEnv = make_vec_env(config.env, peer.n_envs, env_kwargs=env_kwargs)
     normalizer = None
-    if row.sb3.vec_normalize is not None:
-        env = normalizer = VecNormalize(env, **row.sb3.vec_normalize)
-    settings = {name: _scheduled(value) for name, value in row.sb3.arguments.items()}
-    model = getattr(stable_baselines3, row.sb3.algorithm)(
+    if peer.vec_normalize is not None:
+        env = normalizer = VecNormalize(env, **peer.vec_normalize)
+    settings = {name: _scheduled(value) for name, value in peer.arguments.items()}
+    model = getattr(stable_baselines3, peer.algorithm)(
         env=env, seed=seed, device="cpu", verbose=0, **settings
     )
-    seconds, cpu_seconds = _timed(lambda: model.learn(config.total_frames))
+    # Its module calls the loss as F.smooth_l1_loss: the only place where it can be replaced.
+    squared = mock.patch("torch.nn.functional.smooth_l1_loss", torch.nn.functional.mse_loss)
+    with squared if peer.squared_error else nullcontext():
+        seconds, cpu_seconds = _timed(lambda: model.learn(config.total_frames))
     env.close()
     return Trained(
         act=lambda observation: model.predict(observation, deterministic=True)[0],
@@ -96,11 +106,13 @@ def train_sb3(row: Comparison, seed: int) -> Trained:
     )
 
 
-TRAIN: dict[str, Callable[[Comparison, int], Trained]] = {
-    HOOKRL: lambda row, seed: train_hookrl(row.hookrl, seed),
-    SB3: train_sb3,
-}
-"""How each side trains with a seed."""
+def train(row: Comparison, side: str, seed: int) -> Trained:
+    """Train one side of a row with a seed."""
+    if side == HOOKRL:
+        return train_hookrl(row.hookrl, seed)
+    if isinstance(row.peer, Variant):
+        return train_hookrl(row.peer.config, seed)
+    return train_sb3(row.hookrl, row.peer, seed)
 
 
 def evaluate(

@@ -50,6 +50,14 @@ class Results:
             elif before["runs"]:
                 self.discarded[side] = changed
 
+    def adopt(self, path: Path) -> None:
+        """Take over the runs of another file that were made with the settings of a side here."""
+        for stored in read(path)["sides"].values():
+            for side, settings in self.settings.items():
+                if stored["settings"] == settings:
+                    runs = {int(seed): run for seed, run in stored["runs"].items()}
+                    self.runs[side] = {**runs, **self.runs[side]}
+
     def add(self, side: str, seed: int, run: Run) -> None:
         """Store a finished run."""
         self.runs[side][seed] = run
@@ -74,6 +82,12 @@ def read(path: Path) -> dict[str, Any]:
     """Return what a file of results holds."""
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def both_sides(content: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of the two sides of a row: hookrl's, and the peer's."""
+    ours, peer = content["sides"]
+    return ours, peer
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

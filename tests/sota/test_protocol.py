@@ -4,13 +4,24 @@ from concurrent.futures import Future
 
 import pytest
 
-from sota import ppo_cartpole, ppo_cartpole_zoo, ppo_pendulum, protocol
+from sota import (
+    dqn_acrobot,
+    dqn_acrobot_prioritized,
+    dqn_cartpole,
+    dqn_cartpole_zoo,
+    ppo_cartpole,
+    ppo_cartpole_zoo,
+    ppo_pendulum,
+    protocol,
+    sac_pendulum,
+)
 from sota.report import report
 from sota.row import HOOKRL, SB3
 from sota.store import Results, read
 
 ROWS = [module.ROW for module in (ppo_cartpole, ppo_cartpole_zoo, ppo_pendulum)]
 ROW = ROWS[0]
+DQN_ROWS = [module.ROW for module in (dqn_cartpole, dqn_cartpole_zoo, dqn_acrobot)]
 
 
 def run(score):
@@ -140,11 +151,11 @@ def test_scores_are_in_the_order_of_the_seeds_as_numbers():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_both_sides_have_the_same_settings(row):
-    ours, theirs = row.hookrl, row.sb3.arguments
+    ours, theirs = row.hookrl, row.peer.arguments
     rate = theirs["learning_rate"]
     falls = isinstance(rate, str)
     networks = theirs["policy_kwargs"]["net_arch"]
-    assert row.sb3.n_envs == ours.num_envs
+    assert row.peer.n_envs == ours.num_envs
     assert theirs["n_steps"] == ours.steps_per_env
     assert theirs["batch_size"] * ours.minibatches == ours.num_envs * ours.steps_per_env
     assert theirs["n_epochs"] == ours.epochs
@@ -159,6 +170,51 @@ def test_both_sides_have_the_same_settings(row):
     assert theirs["max_grad_norm"] == ours.max_grad_norm
     assert theirs["policy_kwargs"]["optimizer_kwargs"]["eps"] == ours.adam_eps
     assert tuple(networks["pi"]) == tuple(networks["vf"]) == ours.network.hidden_sizes
+
+
+@pytest.mark.parametrize("row", [*DQN_ROWS, sac_pendulum.ROW], ids=lambda row: row.name)
+def test_both_sides_of_replay_have_the_same_settings(row):
+    ours, theirs = row.hookrl, row.peer.arguments
+    assert row.peer.n_envs == ours.num_envs
+    assert theirs["train_freq"] == ours.train_frequency
+    assert theirs["gradient_steps"] == ours.gradient_steps
+    assert theirs["buffer_size"] == ours.replay.capacity
+    assert theirs["batch_size"] == ours.replay.batch_size
+    assert theirs["learning_starts"] == ours.replay.learning_starts
+    assert theirs["gamma"] == ours.gamma
+    assert theirs["tau"] == ours.tau
+    assert theirs["learning_rate"] == ours.learning_rate
+    assert tuple(theirs["policy_kwargs"]["net_arch"]) == ours.network.hidden_sizes
+
+
+@pytest.mark.parametrize("row", DQN_ROWS, ids=lambda row: row.name)
+def test_both_sides_of_dqn_explore_and_learn_alike(row):
+    ours, theirs = row.hookrl, row.peer.arguments
+    assert theirs["exploration_initial_eps"] == ours.epsilon_start
+    assert theirs["exploration_final_eps"] == ours.epsilon_end
+    assert theirs["exploration_fraction"] == ours.exploration_fraction
+    assert row.peer.squared_error == (ours.loss_function == "l2")
+    assert theirs["max_grad_norm"] == (ours.max_grad_norm or 1e9)
+    frames = ours.target_interval * ours.train_frequency // ours.gradient_steps
+    # A shorter interval than a training takes has no effect before the training is over.
+    assert max(theirs["target_update_interval"], ours.train_frequency) == frames
+
+
+def test_prioritized_and_uniform_replay_differ_in_that_alone():
+    row = dqn_acrobot_prioritized.ROW
+    prioritized, uniform = row.settings().values()
+    assert prioritized.pop("replay") == {**uniform.pop("replay"), "prioritized": True}
+    assert prioritized == uniform
+
+
+def test_a_run_of_another_row_with_the_same_settings_is_not_made_again(tmp_path, made):
+    protocol.reproduce(dqn_acrobot.ROW, seeds=[0], directory=tmp_path)
+    made.clear()
+    protocol.reproduce(dqn_acrobot_prioritized.ROW, seeds=[0], directory=tmp_path)
+    assert made == [(HOOKRL, 0)]
+    row = dqn_acrobot_prioritized.ROW
+    stored = read(tmp_path / f"{row.name}.json")["sides"][row.peer.name]["runs"]
+    assert stored == {"0": run(100.0)}
 
 
 def test_report_says_whether_the_target_is_met_and_who_is_worse(tmp_path):
