@@ -1,6 +1,7 @@
 # make train    set up, train PPO on CartPole-v1, evaluate it
 # make test     set up, then check and test everything
-# make clean    remove the virtual environment and all caches; runs/ stays
+# make docs     set up, bring the tables of docs/ up to date, build the site in docs/_build
+# make clean    remove the virtual environment, the site and all caches; runs/ stays
 #
 # PYTHON=... chooses the interpreter that .venv is made with.
 
@@ -9,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Written last, so that an interrupted set-up is done again and a finished one is not.
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.ready-docs
 # Errors only.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
@@ -16,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install -qq
 ZOO := steps_per_env=32 epochs=20 minibatches=1 gamma=0.98 gae_lambda=0.8 learning_rate=0.001 \
        entropy_coeff=0 critic_coeff=0.5 clip_value=null
 
-.PHONY: train test clean
+.PHONY: train test docs clean
 .DELETE_ON_ERROR:
 
 # The first runs/cartpole-<n> that is not there yet.
@@ -34,6 +36,11 @@ test: $(READY)
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
+docs: $(DOCS_READY)
+	$(BIN)/python docs/tables.py
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build
+	@echo "The site is docs/_build/index.html."
+
 # torch goes first and alone, so that nothing below it can ask for another build.
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \
@@ -47,6 +54,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PIP_INSTALL) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(DOCS_READY): $(READY)
+	@$(PIP_INSTALL) --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) *.egg-info build .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find hookrl tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) docs/_build *.egg-info build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find hookrl tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

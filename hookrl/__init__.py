@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hookrl.collectors import VectorCollector
-    from hookrl.configs import DQNConfig, PPOConfig, SACConfig
+    from hookrl.configs import DiscreteSACConfig, DQNConfig, PPOConfig, SACConfig
     from hookrl.hooks import TrainerHookBase
-    from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer, Trainer
+    from hookrl.trainers import DiscreteSACTrainer, DQNTrainer, PPOTrainer, SACTrainer, Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DQNConfig",
     "DQNTrainer",
+    "DiscreteSACConfig",
+    "DiscreteSACTrainer",
     "PPOConfig",
     "PPOTrainer",
     "SACConfig",
@@ -32,6 +34,8 @@ __all__ = [
 _HOMES = {
     "DQNConfig": "hookrl.configs",
     "DQNTrainer": "hookrl.trainers",
+    "DiscreteSACConfig": "hookrl.configs",
+    "DiscreteSACTrainer": "hookrl.trainers",
     "PPOConfig": "hookrl.configs",
     "PPOTrainer": "hookrl.trainers",
     "SACConfig": "hookrl.configs",

@@ -1,4 +1,4 @@
-"""The command line: ``hookrl train``, ``hookrl evaluate`` and ``hookrl plot``.
+"""The command line: ``hookrl train``, ``resume``, ``evaluate``, ``plot`` and ``checkpoint``.
 
 Whatever is heavy is imported by the command that needs it, so that ``--help`` answers at once.
 """
@@ -6,43 +6,24 @@ Whatever is heavy is imported by the command that needs it, so that ``--help`` a
 from __future__ import annotations
 
 import argparse
-import importlib
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from hookrl import __version__
+from hookrl.algorithms import ALGORITHMS
 from hookrl.configs import field_docs, from_overrides
 from hookrl.errors import UserError, did_you_mean
-
-
-class Algorithm(NamedTuple):
-    """What the command line has to know of an algorithm."""
-
-    title: str
-    config: str
-    """The dataclass of its settings, as ``module:name``."""
-    trainer: str
-    """The class with ``from_config``, as ``module:name``."""
-
-
-ALGORITHMS = {
-    "dqn": Algorithm("deep Q-learning", "hookrl.configs:DQNConfig", "hookrl.trainers:DQNTrainer"),
-    "ppo": Algorithm(
-        "proximal policy optimisation", "hookrl.configs:PPOConfig", "hookrl.trainers:PPOTrainer"
-    ),
-    "sac": Algorithm("soft actor-critic", "hookrl.configs:SACConfig", "hookrl.trainers:SACTrainer"),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one sentence and a 2."""
     try:
-        options = _parser().parse_args(arguments)
+        options = _parse(arguments)
         options.run(options)
     except UserError as error:
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
@@ -60,19 +41,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train, and say where the results are and what came out."""
+    """Begin a run."""
     algorithm = ALGORITHMS[options.algorithm]
-    config = from_overrides(_load(algorithm.config), options.overrides)
+    config = from_overrides(algorithm.load_config(), options.overrides)
     if config.run_dir is None:
         config.run_dir = str(_new_run_directory(options.algorithm, config.env, config.seed))
-    trainer = _load(algorithm.trainer).from_config(config)
-    start = time.perf_counter()
-    trainer.train()
+    _run(algorithm.load_trainer().from_config(config), config.run_dir)
+
+
+def resume(options: argparse.Namespace) -> None:
+    """Go on with a run, or with a copy of it."""
+    from hookrl.runners.resume import resume_run
+
+    resumed = resume_run(
+        options.run_path, options.overrides, at=options.at, into=options.new_run_path
+    )
+    trainer = resumed.trainer
+    for change in resumed.changed:
+        print(f"changed: {change}")
+    print(f"resumed after {trainer.collected_frames:,} frames, exactly: {_exactly(trainer)}")
+    if trainer.collected_frames >= trainer.total_frames:
+        print(f"nothing is left to do; total_frames=… beyond {trainer.total_frames:,} prolongs it.")
+    else:
+        _run(trainer, str(resumed.run.path))
+
+
+def checkpoint(options: argparse.Namespace) -> None:
+    """Look at checkpoints without loading them into anything; damage is exit code 1."""
+    from hookrl.checkpoints.inspect import diff, inspect, verify
+
+    action: Any = {"inspect": inspect, "verify": verify, "diff": diff}[options.action]
+    result = action(*options.paths)
+    print(result)
+    if not getattr(result, "sound", True):
+        raise SystemExit(1)
+
+
+def _run(trainer: Any, run_path: str) -> None:
+    """Train, and say where the results are and what came out."""
+    before, start = trainer.collected_frames, time.perf_counter()
+    try:
+        trainer.train()
+    except (KeyboardInterrupt, SystemExit):
+        print(
+            f"saved after {trainer.collected_frames:,} frames: hookrl resume {run_path}",
+            file=sys.stderr,
+        )
+        raise
     seconds = time.perf_counter() - start
-    frames = trainer.collected_frames
-    print(f"{frames:,} frames in {seconds:.1f} s", end="")
-    print(_final_return(config.run_dir))
-    print(f"run directory: {config.run_dir}")
+    print(f"{trainer.collected_frames - before:,} frames in {seconds:.1f} s", end="")
+    print(_final_return(run_path))
+    print(f"run directory: {run_path}")
+
+
+def _exactly(trainer: Any) -> str:
+    return {"exact": "yes", "replayed": "yes, by replaying actions"}.get(
+        trainer.collector.exact_resume, "no, the environments begin new episodes"
+    )
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -97,6 +122,18 @@ def plot(options: argparse.Namespace) -> None:
     print(plot_runs(options.run_paths, out=options.out, **metric))
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments; settings may stand before options and behind them."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    settings = [text for text in rest if "=" in text and not text.startswith("-")]
+    if settings != rest or (rest and not hasattr(options, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if settings:
+        options.overrides = [*options.overrides, *settings]
+    return options
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports misuse as every other mistake of the user is reported."""
 
@@ -117,12 +154,13 @@ class _AlgorithmParser(_Parser):
 
     def format_help(self) -> str:
         algorithm = ALGORITHMS[self.prog.split()[-1]]
-        return f"{super().format_help()}\nsettings:\n{_settings(_load(algorithm.config))}\n"
+        return f"{super().format_help()}\nsettings:\n{_settings(algorithm.load_config())}\n"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="hookrl", description="Reinforcement learning from hooks: train, evaluate, plot."
+        prog="hookrl",
+        description="Reinforcement learning from hooks: train, resume, evaluate, plot.",
     )
     parser.add_argument("--version", action="version", version=f"hookrl {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -151,6 +189,33 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--episodes", type=int, default=100, help="how many (default: 100)")
     evaluation.add_argument("--seed", type=_seed, help="of the episodes (default: a fixed one)")
     evaluation.set_defaults(run=evaluate)
+
+    resuming = commands.add_parser("resume", help="go on with a run that was stopped")
+    resuming.add_argument("run_path", metavar="RUN", type=Path, help="directory of the run")
+    resuming.add_argument(
+        "overrides",
+        metavar="KEY=VALUE",
+        nargs="*",
+        help="settings to change, as in total_frames=1e6 to prolong it",
+    )
+    resuming.add_argument(
+        "--at", metavar="FRAME", type=int, help="an older checkpoint, with --into"
+    )
+    resuming.add_argument(
+        "--into", metavar="NEW", type=Path, dest="new_run_path", help="a new run directory"
+    )
+    resuming.set_defaults(run=resume)
+
+    checkpoints = commands.add_parser("checkpoint", help="look at checkpoints")
+    actions = checkpoints.add_subparsers(metavar="ACTION", dest="action", required=True)
+    for name, help_text, count in (
+        ("inspect", "list what a checkpoint holds", 1),
+        ("verify", "compare every file with the hash that was taken of it", 1),
+        ("diff", "list what differs between two checkpoints", 2),
+    ):
+        action = actions.add_parser(name, help=help_text)
+        action.add_argument("paths", metavar="PATH", type=Path, nargs=count)
+        action.set_defaults(run=checkpoint)
 
     plotting = commands.add_parser("plot", help="draw learning curves, the mean over equal runs")
     plotting.add_argument(
@@ -193,11 +258,6 @@ def _written(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{','.join(map(str, value))}]"
     return str(value)
-
-
-def _load(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _seed(text: str) -> int:

@@ -11,7 +11,15 @@ from hookrl.configs import RunConfig, to_plain
 HOOKRL = "hookrl"
 SB3 = "stable-baselines3"
 
-_WITHOUT_EFFECT = ("seed", "run_dir", "overwrite", "progress_bar", "log_interval", "evaluation")
+_WITHOUT_EFFECT = (
+    "seed",
+    "run_dir",
+    "overwrite",
+    "progress_bar",
+    "log_interval",
+    "evaluation",
+    "checkpoint",
+)
 """Fields of the config that a run's result is not a function of; seeds are listed by themselves."""
 
 

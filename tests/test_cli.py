@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,19 +12,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tensordict import TensorDictBase
 
 import hookrl
 from hookrl import cli
 from hookrl.configs import PPOConfig, to_plain
 from hookrl.errors import InvalidValue
 from hookrl.loggers import RunDirectory
+from hookrl.trainers import Trainer
 
 
 class FakeTrainer:
     """Takes a config and pretends to have learned."""
 
     config: PPOConfig
-    collected_frames = 2048
+    collected_frames = 0
 
     @classmethod
     def from_config(cls, config: PPOConfig) -> FakeTrainer:
@@ -31,6 +35,7 @@ class FakeTrainer:
         return cls()
 
     def train(self) -> None:
+        self.collected_frames = 2048
         logger = self.run.logger()
         logger.log_metrics({"episode/mean_reward": 123.4}, 2048)
         logger.close()
@@ -48,6 +53,83 @@ def test_overrides_reach_the_trainer(fake_trainer: type[FakeTrainer]) -> None:
     assert cli.main(["train", "ppo", "gamma=0.9", "seed=3", "run_dir=runs/first"]) == 0
     assert (fake_trainer.config.gamma, fake_trainer.config.seed) == (0.9, 3)
     assert fake_trainer.config.run_dir == "runs/first"
+
+
+def small_run(path: Path, *settings: str) -> list[str]:
+    sizes = ["num_envs=2", "steps_per_env=10", "total_frames=60", "log_interval=20"]
+    return ["train", "ppo", f"run_dir={path}", "checkpoint.interval=20", *sizes, *settings]
+
+
+@pytest.fixture
+def finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A run of 60 frames with checkpoints at 40 and 60."""
+    cli.main(small_run(tmp_path / "run"))
+    capsys.readouterr()
+    return tmp_path / "run"
+
+
+def test_a_run_is_prolonged(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["resume", str(finished), "total_frames=100"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "changed: total_frames: 60 → 100",
+        "resumed after 60 frames, exactly: yes",
+    ]
+    assert lines[2].startswith("40 frames in ")
+
+
+def test_a_finished_run_says_how_to_prolong_it(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["resume", str(finished)])
+    assert "total_frames=… beyond 60 prolongs it" in capsys.readouterr().out
+
+
+def test_settings_may_stand_behind_options(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fork = finished.parent / "fork"
+    arguments = ["resume", str(finished), "--at", "40", "--into", str(fork), "gamma=0.5"]
+    assert cli.main(arguments) == 0
+    assert "changed: gamma: 0.99 → 0.5" in capsys.readouterr().out
+    assert RunDirectory.open(fork).config["gamma"] == 0.5
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Trainer.optimize
+
+    def interrupted(trainer: Trainer, batch: TensorDictBase) -> None:
+        original(trainer, batch)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "optimize", interrupted)
+    assert cli.main(small_run(tmp_path / "run")) == 130
+    assert f"saved after 20 frames: hookrl resume {tmp_path / 'run'}" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert "resumed after 20 frames" in capsys.readouterr().out
+
+
+def test_checkpoints_are_looked_at(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = finished / "checkpoints"
+    first, second = (str(folder / f"{frames:012d}") for frames in (40, 60))
+    assert cli.main(["checkpoint", "inspect", first]) == 0
+    assert "loss_module" in capsys.readouterr().out
+    assert cli.main(["checkpoint", "verify", str(folder)]) == 0
+    capsys.readouterr()
+    assert cli.main(["checkpoint", "diff", first, second]) == 0
+    assert "collected_frames" in capsys.readouterr().out
+
+
+def test_damage_is_exit_code_1(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = finished / "checkpoints" / f"{60:012d}" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1])
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["checkpoint", "verify", str(finished / "checkpoints")])
+    assert caught.value.code == 1
+    assert "state.pt" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("fake_trainer")
@@ -157,6 +239,42 @@ def test_help_lists_every_setting_with_default_and_meaning(
     for line in ("gamma=0.99 ", "network.hidden_sizes=[64,64] ", "target_kl=null ", "Discount"):
         assert line in printed
     assert max(map(len, printed.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("algorithm", cli.ALGORITHMS)
+def test_every_algorithm_has_its_settings_in_its_help(
+    algorithm: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", algorithm, "--help"])
+    printed = capsys.readouterr().out
+    assert f"usage: hookrl train {algorithm} [KEY=VALUE ...]" in printed
+    assert "learning_rate=" in printed
+
+
+def test_discrete_sac_is_trained_and_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    settings = ["total_frames=200", "replay.learning_starts=100", "replay.batch_size=8"]
+    quiet = ["progress_bar=false", f"run_dir={run}"]
+    assert cli.main(["train", "discrete-sac", "env=CartPole-v1", *settings, *quiet]) == 0
+    assert cli.main(["evaluate", run, "--episodes", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "200 frames in " in printed
+    assert "2 deterministic episodes of the final weights" in printed
+
+
+def test_actions_that_an_algorithm_is_not_for_are_one_sentence_and_leave_no_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "sac", "env=CartPole-v1"]) == 2
+    assert capsys.readouterr().err == (
+        "hookrl: SACTrainer expects Box actions, but those of env='CartPole-v1' are Discrete(2): "
+        "DiscreteSACTrainer is for Discrete actions.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "ppo", "--help"]])

@@ -145,12 +145,13 @@ class TrajectoryIds:
 
     def __init__(self, num_envs: int) -> None:
         self.next_id = 0
-        self._current = np.zeros(num_envs, dtype=np.int64)
+        self.current = np.zeros(num_envs, dtype=np.int64)
+        """The episode of each environment."""
 
     def restart(self) -> None:
         """Every environment begins a new episode."""
-        self._current = self.next_id + np.arange(len(self._current))
-        self.next_id += len(self._current)
+        self.current = self.next_id + np.arange(len(self.current))
+        self.next_id += len(self.current)
 
     def assign(self, starts_after: np.ndarray) -> np.ndarray:
         """Return the ids of a batch.
@@ -164,8 +165,8 @@ class TrajectoryIds:
         counts = np.cumsum(starts_after.ravel())
         # Each boundary, counted environment by environment, opens the next free id.
         opened = np.where(starts_after, self.next_id - 1 + counts.reshape(starts_after.shape), -1)
-        ids = np.concatenate([self._current[:, None], opened], axis=1)
+        ids = np.concatenate([self.current[:, None], opened], axis=1)
         np.maximum.accumulate(ids, axis=1, out=ids)
-        self._current = ids[:, -1].copy()
+        self.current = ids[:, -1].copy()
         self.next_id += int(counts[-1])
         return ids[:, :-1].copy()

@@ -15,8 +15,10 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from tensordict import TensorDict
 
 from hookrl.collectors.actors import RandomActor, as_actor
+from hookrl.collectors.resume import EnvironmentState, ExactResume
 from hookrl.collectors.storage import BatchStorage, TrajectoryIds
-from hookrl.envs.spaces import Leaf, action_fitter, at, leaves, nest, own_copy
+from hookrl.envs.snapshots.values import pack, unpack
+from hookrl.envs.spaces import Leaf, action_fitter, at, leaves, nest, own_copy, seed_spaces
 from hookrl.envs.vector import EnvLike, make_vector_env
 from hookrl.errors import InvalidValue, MissingKey
 from hookrl.state import restored, same_keys, snapshot
@@ -63,11 +65,14 @@ class VectorCollector:
         init_random_frames: act uniformly at random until so many steps were collected.
         device: where batches are put; None: where the environment's tensors are.
         seed: seeds the environments and the policy's noise; `set_seed` does the same.
+        exact_resume: whether environments are resumed in the middle of their episodes: "require",
+            "best" or "off"; see `hookrl.collectors.resume.ExactResume`.
 
     Raises:
         InvalidType: for spaces or objects that are not supported.
-        InvalidValue: for an unknown id, a batch that environments cannot share evenly, or a ready
-            vector environment that does not say how it resets.
+        InvalidValue: for an unknown id, a batch that environments cannot share evenly, a ready
+            vector environment that does not say how it resets, or one that cannot be resumed
+            exactly although that is required.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class VectorCollector:
         init_random_frames: int = 0,
         device: torch.device | str | None = None,
         seed: int | None = None,
+        exact_resume: ExactResume = "best",
     ) -> None:
         self.env = make_vector_env(env, num_envs, env_kwargs)
         self.num_envs = self.env.num_envs
@@ -108,14 +114,18 @@ class VectorCollector:
         self._over = torch.zeros(self.num_envs, dtype=torch.bool)
         """Which environments show the end of an episode (NEXT_STEP only)."""
         self._closed = False
+        self._environments = EnvironmentState(self.env, exact_resume)
         self.rng = np.random.default_rng()
         if seed is not None:
             self.set_seed(seed)
 
     @property
     def exact_resume(self) -> str:
-        """Environment states are not part of the collector's state."""
-        return "impossible"
+        """How a resumed run goes on: "exact", "replayed", "impossible" or "off".
+
+        See `hookrl.envs.snapshots.Kind`; "off" if that was asked for.
+        """
+        return self._environments.kind
 
     def set_seed(self, seed: int) -> None:
         """Seed the policy's noise and every environment, which start afresh."""
@@ -182,14 +192,19 @@ class VectorCollector:
         seed: Any = self.rng.integers(_SEED_BOUND, size=self.num_envs).tolist()
         if not isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv):
             seed = seed[0]  # such environments derive one seed per copy themselves
+        seed_spaces(self.env, seed)
         raw, _ = self.env.reset(seed=seed)
-        first = at(raw, self.observation_leaves[0].path)
-        self._use_numpy = not isinstance(first, torch.Tensor)
-        self._env_device = torch.device("cpu") if self._use_numpy else first.device
+        self._take_up(raw)
         self._over = torch.zeros(self.num_envs, dtype=torch.bool, device=self._env_device)
         self._ids.restart()
         seen = raw if self.transform is None else self.transform(raw)
         self._observation = own_copy(seen, self.observation_leaves)
+
+    def _take_up(self, observation: Any) -> None:
+        """Speak what the environments speak: NumPy, or torch on their device."""
+        first = at(observation, self.observation_leaves[0].path)
+        self._use_numpy = not isinstance(first, torch.Tensor)
+        self._env_device = torch.device("cpu") if self._use_numpy else first.device
 
     def _end_episodes(self, storage: BatchStorage, t: int, raw: Any, done: Any, info: Any) -> Any:
         """Keep the last observations of episodes that ended; return where the next step starts."""
@@ -209,33 +224,61 @@ class VectorCollector:
         return raw
 
     def state_dict(self) -> dict[str, Any]:
-        """Random generator, counts and the transform's state."""
+        """Random generator, counts, the transform's state, and the episodes that are under way."""
         state = {
             "rng": snapshot(self.rng),
             "next_traj_id": self._ids.next_id,
             "collected": self._collected,
+            "episodes": None if self._observation is None else self._episodes(),
         }
         if self.transform is not None:
             state["transform"] = self.transform.state_dict()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore `state_dict`; the environments begin new episodes, seeded by the generator."""
+        """Restore `state_dict`.
+
+        The environments go on in the middle of their episodes, if `exact_resume` says so; else they
+        begin new ones, seeded by the generator.
+
+        Raises:
+            MissingKey, InvalidValue: if the state is of another collector; nothing is changed then.
+            ReplayDiffers: if exact resuming is required and fails; every environment begins a new
+                episode then.
+        """
         transform = self.transform
         expected = (
-            "rng",
-            "next_traj_id",
-            "collected",
+            *("rng", "next_traj_id", "collected", "episodes"),
             *(() if transform is None else ("transform",)),
         )
         same_keys(state, expected, owner="VectorCollector")
         rng = restored(state["rng"], self.rng)
+        episodes = state["episodes"]
+        if episodes is not None:
+            self._environments.check(episodes["environments"])
         if transform is not None:
             transform.load_state_dict(state["transform"])
         self.rng = rng
         self._ids.next_id = int(state["next_traj_id"])
         self._collected = int(state["collected"])
         self._observation = None
+        if episodes is not None and self._environments.restore(episodes["environments"]):
+            self._observation = unpack(episodes["observation"])
+            self._take_up(self._observation)
+            self._over = unpack(episodes["over"])
+            self._ids.current = unpack(episodes["traj_ids"])
+
+    def _episodes(self) -> dict[str, Any]:
+        """What is needed to go on in the middle of the episodes."""
+        environments = self._environments.take()
+        if environments is None:
+            return {"environments": None}
+        return {
+            "environments": environments,
+            "observation": pack(self._observation),
+            "over": pack(self._over),
+            "traj_ids": pack(self._ids.current),
+        }
 
     def shutdown(self) -> None:
         """Close the environments."""

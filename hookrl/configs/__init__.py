@@ -3,6 +3,8 @@
 Nothing heavy is imported here, so that the command line can explain a config at once.
 """
 
+from hookrl.configs.checkpoint import CheckpointConfig
+from hookrl.configs.discrete_sac import DiscreteSACConfig
 from hookrl.configs.docs import FieldDoc, field_docs
 from hookrl.configs.dqn import DQNConfig
 from hookrl.configs.evaluation import EvaluationConfig
@@ -12,11 +14,14 @@ from hookrl.configs.overrides import from_overrides
 from hookrl.configs.ppo import PPOConfig
 from hookrl.configs.replay import ReplayConfig
 from hookrl.configs.run import RunConfig
-from hookrl.configs.sac import SACConfig
+from hookrl.configs.sac import EntropyRegularizedConfig, SACConfig
 from hookrl.configs.serialise import from_plain, to_plain
 
 __all__ = [
+    "CheckpointConfig",
     "DQNConfig",
+    "DiscreteSACConfig",
+    "EntropyRegularizedConfig",
     "EvaluationConfig",
     "FieldDoc",
     "NetworkConfig",

@@ -15,11 +15,11 @@ from hookrl.errors import InvalidType, InvalidValue
 Config = TypeVar("Config")
 
 
-def from_overrides(config_type: type[Config], overrides: Iterable[str]) -> Config:
+def from_overrides(base: type[Config] | Config, overrides: Iterable[str]) -> Config:
     """Return a config with some fields set.
 
     Args:
-        config_type: the dataclass.
+        base: the dataclass, or a config whose other fields are kept.
         overrides: texts such as ``"gamma=0.9"``, ``"network.hidden_sizes=[256,256]"`` or
             ``"target_kl=null"``; the last one for a field wins.
 
@@ -32,7 +32,8 @@ def from_overrides(config_type: type[Config], overrides: Iterable[str]) -> Confi
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    config = OmegaConf.structured(config_type)
+    config_type: type[Config] = base if isinstance(base, type) else type(base)
+    config = OmegaConf.structured(base)
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:

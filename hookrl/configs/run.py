@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hookrl.configs.checkpoint import CheckpointConfig
 from hookrl.configs.checks import check_flag, check_kind, check_number, check_text
 from hookrl.configs.evaluation import EvaluationConfig
 
@@ -29,6 +30,8 @@ class RunConfig:
     """Whether observations are brought to mean 0 and variance 1 by running statistics."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """Evaluation while training."""
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    """Checkpoints, in the run's directory."""
     log_interval: int = 2000
     """Frames between rows of metrics; 0: none."""
     run_dir: str | None = None
@@ -49,6 +52,7 @@ class RunConfig:
         check_text(self, "run_dir", optional=True)
         check_kind(self, "env_kwargs", dict, "a dict of arguments")
         check_kind(self, "evaluation", EvaluationConfig, "an EvaluationConfig")
+        check_kind(self, "checkpoint", CheckpointConfig, "a CheckpointConfig")
         check_number(self, "num_envs", "total_frames", "frame_skip", at_least=1, whole=True)
         check_number(self, "seed", "log_interval", at_least=0, whole=True)
         check_number(self, "torch_threads", at_least=1, whole=True, optional=True)

@@ -85,6 +85,27 @@ def action_fitter(action_leaves: list[Leaf]) -> Callable[[Any], Any]:
     return lambda action: nest([(path, fit(at(action, path))) for path, fit in fits])
 
 
+def seed_spaces(env: Any, seed: int | list[int]) -> None:
+    """Seed the generators of every space of a vector environment and its sub-environments.
+
+    ``reset(seed=…)`` leaves them alone: what an environment samples from its own spaces would
+    differ from run to run.
+
+    Args:
+        env: a vector environment.
+        seed: for all, or one for each sub-environment, of which the vector has the first's.
+    """
+    parts = getattr(env.unwrapped, "envs", ())
+    seeds = [seed] * len(parts) if isinstance(seed, int) else seed
+    first = seed if isinstance(seed, int) else seed[0]
+    for part, own in ((env, first), *zip(parts, seeds, strict=False)):
+        for layer in (part.unwrapped, part):
+            for kind in ("observation_space", "action_space"):
+                for name in (kind, f"single_{kind}"):
+                    if isinstance(space := getattr(layer, name, None), gym.Space):
+                        space.seed(own)
+
+
 def _fitter(space: gym.Space[Any]) -> Callable[[Any], Any]:
     if not isinstance(space, spaces.Box):
         return lambda value: value

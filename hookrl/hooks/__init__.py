@@ -22,6 +22,7 @@ from hookrl.hooks.minibatches import Minibatches
 from hookrl.hooks.mixed_precision import MixedPrecision, ScaledOptimizerHook
 from hookrl.hooks.nan_guard import NaNGuard, NonFiniteLoss
 from hookrl.hooks.optimizer import OptimizerHook
+from hookrl.hooks.pace import paced
 from hookrl.hooks.parameter_statistics import ParameterStatistics
 from hookrl.hooks.points import POINTS, HookPoint
 from hookrl.hooks.progress import ProgressBar
@@ -94,5 +95,6 @@ __all__ = [
     "check_hook",
     "declares",
     "linear_schedule",
+    "paced",
     "torch_threads",
 ]

@@ -11,6 +11,7 @@ from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.pace import paced
 from hookrl.hooks.weights import check_alike, parameters_and_buffers
 from hookrl.state import snapshot
 
@@ -23,7 +24,7 @@ class ExponentialMovingAverage(TrainerHookBase):
 
         def evaluate(batch):
             with average.applied():
-                return validation(batch)
+                return validation.evaluate()
 
         trainer.register_op("post_steps_log", evaluate, every_frames=10_000)
 
@@ -55,9 +56,10 @@ class ExponentialMovingAverage(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "weight_average") -> None:
         """Hang the hook on ``post_optim``."""
-        trainer.register_op("post_optim", self, name=name, every=self.every)
+        trainer.register_op("post_optim", self, name=name)
         trainer.register_module(name, self)
 
+    @paced(every="every")
     @torch.no_grad()
     def __call__(self) -> None:
         """Take in the weights as they are."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+from hookrl.errors import InvalidType
 from hookrl.state import restored, same_keys, snapshot
 
 if TYPE_CHECKING:
@@ -55,7 +59,24 @@ class TrainerLike(Protocol):
         ...
 
 
-class Mean(NamedTuple):
+@numbers.Number.register
+class _Reported(ABC):
+    """A metric that is more than its value; `float` gives that, and may wait for a device.
+
+    hookrl's trainer never asks for it. Other trainers' loggers do, and take it for a number.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __float__(self) -> float: ...
+
+    def __format__(self, specification: str) -> str:
+        return format(float(self), specification)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(_Reported):
     """A mean in two parts, so that several combine to the mean over everything they saw.
 
     A logging hook returns it where batches weigh differently (episodes ended, valid frames).
@@ -64,11 +85,19 @@ class Mean(NamedTuple):
     total: Any
     count: Any
 
+    def __float__(self) -> float:
+        count = float(self.count)
+        return float(self.total) / count if count else float("nan")
 
-class Latest(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Latest(_Reported):
     """A value that is not averaged: a row holds the last one before it, as of a counter."""
 
     value: Any
+
+    def __float__(self) -> float:
+        return float(self.value)
 
 
 class TrainerHookBase(ABC):
@@ -80,6 +109,7 @@ class TrainerHookBase(ABC):
     metrics was written, before the next checkpoint), ``on_train_end`` (training ended in
     good order), ``on_exception(trainer, error)`` and ``teardown`` (always, last).
     A method ``set_seed(seed_sequence)`` receives the hook's own ``numpy.random.SeedSequence``.
+    In all of them, and at the points, ``self._trainer`` is the trainer.
     """
 
     state_fields: ClassVar[tuple[str, ...]] = ()
@@ -111,6 +141,15 @@ class TrainerHookBase(ABC):
     @abstractmethod
     def register(self, trainer: TrainerLike, name: str) -> None:
         """Hang the hook on its points and make its state part of the trainer's."""
+
+    @functools.cached_property
+    def _trainer(self) -> TrainerLike:
+        """The trainer that the hook hangs on: hookrl's set it, before training at the latest."""
+        kind = type(self).__name__
+        raise InvalidType(
+            f"{kind} hangs on no trainer that it knows of: expected it to be registered with a "
+            "Trainer of hookrl, since others do not tell a hook who calls it."
+        )
 
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.pace import paced
 
 
 class ClearCudaCache(TrainerHookBase):
@@ -27,11 +30,16 @@ class ClearCudaCache(TrainerHookBase):
         self.interval = interval
 
     def register(self, trainer: TrainerLike, name: str = "clear_cuda_cache") -> None:
-        """Hang the hook on ``pre_optim_steps``, unless its interval is 0."""
-        if self.interval:
-            trainer.register_op("pre_optim_steps", self, name=name, every=self.interval)
+        """Hang the hook on ``pre_optim_steps``."""
+        trainer.register_op("pre_optim_steps", self, name=name)
         trainer.register_module(name, self)
 
-    def __call__(self) -> None:
-        """Empty the cache."""
-        torch.cuda.empty_cache()
+    @paced(every="_every")
+    def __call__(self, *args: Any) -> None:
+        """Empty the cache, whatever the point gives."""
+        if self.interval:
+            torch.cuda.empty_cache()
+
+    @property
+    def _every(self) -> int:
+        return max(self.interval, 1)

@@ -37,7 +37,6 @@ class EpsilonGreedySchedule(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "epsilon") -> None:
         """Set the next share at ``post_steps``; log the one in use at ``pre_steps_log``."""
-        self._trainer = trainer
         trainer.register_op("post_steps", self, name=name)
         trainer.register_op("pre_steps_log", self.log, name=f"{name}.log")
         trainer.register_module(name, self)

@@ -11,6 +11,7 @@ from tensordict import TensorDict, TensorDictBase
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.hooks.optimizer import BACKWARD_PRIORITY, STEP_PRIORITY, OptimizerHook
+from hookrl.hooks.pace import paced
 from hookrl.state import same_keys, snapshot
 
 
@@ -50,9 +51,7 @@ class GradientAccumulation(TrainerHookBase):
         trainer.register_op(
             "optimizer", self.backward, name=f"{name}.backward", priority=BACKWARD_PRIORITY
         )
-        trainer.register_op(
-            "optimizer", self.step, name=f"{name}.step", priority=STEP_PRIORITY, every=self.steps
-        )
+        trainer.register_op("optimizer", self.step, name=f"{name}.step", priority=STEP_PRIORITY)
         trainer.register_module(name, self)
 
     def backward(
@@ -66,6 +65,7 @@ class GradientAccumulation(TrainerHookBase):
         share = scaled_losses(losses, lambda loss: loss / self.steps)
         self.hook.backward(share, clip_grad_norm, clip_norm, optim_step)
 
+    @paced(every="steps")
     def step(
         self,
         losses: TensorDictBase,

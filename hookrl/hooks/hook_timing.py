@@ -26,7 +26,6 @@ class HookTiming(TrainerHookBase):
 
     def register(self, trainer: Any, name: str = "hook_timing") -> None:
         """Report last at ``post_steps_log``."""
-        self._trainer = trainer
         trainer.register_op("post_steps_log", self, name=name, priority=1000)
         trainer.register_module(name, self)
 

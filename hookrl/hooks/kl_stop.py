@@ -37,7 +37,6 @@ class KLEarlyStop(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "kl_early_stop") -> None:
         """Look at ``post_optim``, begin anew with each batch, and report at ``post_steps_log``."""
-        self._trainer = trainer
         trainer.register_op("pre_optim_steps", self.start, name=f"{name}.start")
         trainer.register_op("post_optim", self, name=name)
         trainer.register_op("post_steps_log", self.log, name=f"{name}.log")

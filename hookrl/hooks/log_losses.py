@@ -35,7 +35,6 @@ class LogLosses(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "log_losses") -> None:
         """Hang the hook on ``post_steps_log``."""
-        self._trainer = trainer
         trainer.register_op("post_steps_log", self, name=name)
         trainer.register_module(name, self)
 

@@ -47,6 +47,8 @@ class Minibatches(TrainerHookBase):
         self.keys = None if keys is None else list(keys)
         self.reads = tuple(keys or ())
         self._generator = torch.Generator()
+        self._started = False
+        self._prepared = False
         self._valid: torch.Tensor | None = None
         self._source: TensorDictBase | None = None
         self._flat: TensorDictBase | None = None
@@ -75,12 +77,26 @@ class Minibatches(TrainerHookBase):
                 f"a batch has {self._frames} valid frames for {self.minibatches} minibatches: "
                 "expected at least one frame for each."
             )
+        self._started = True
         self._epoch = 0
         self._indices = []
         self._flat = None
 
     def prepare(self, trainer: TrainerLike) -> None:
-        """Draw the indices of the next minibatch, on the host."""
+        """Draw the indices of the next minibatch, on the host.
+
+        Raises:
+            InvalidValue: if the hook was not shown the batch.
+        """
+        self._draw()
+        self._prepared = True
+
+    def _draw(self) -> None:
+        if not self._started:
+            raise InvalidValue(
+                "Minibatches has seen no batch to cut: expected its start to be registered at "
+                "'batch_process'."
+            )
         if not self._indices:
             if self._epoch == self.epochs:
                 self._index = None
@@ -99,6 +115,9 @@ class Minibatches(TrainerHookBase):
         Raises:
             StopIteration: when the last epoch is over.
         """
+        if not self._prepared:  # by a trainer that does not know of this phase
+            self._draw()
+        self._prepared = False
         if self._index is None:
             raise StopIteration
         if self._flat is None or batch is not self._source:

@@ -8,6 +8,7 @@ from tensordict import TensorDictBase
 
 from hookrl.errors import UserError
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.optimizer import is_loss
 
 PRIORITY = -100
 """Ahead of every backward pass."""
@@ -18,7 +19,7 @@ class NonFiniteLoss(UserError, FloatingPointError):
 
 
 class NaNGuard(TrainerHookBase):
-    """Raises `NonFiniteLoss` at ``optimizer`` if any ``loss_…`` is NaN or infinite.
+    """Raises `NonFiniteLoss` at ``optimizer`` if a loss is NaN or infinite.
 
     It reads a number from the device at every step, which on a GPU waits for the loss; register it
     there with ``every`` to look less often.
@@ -26,7 +27,6 @@ class NaNGuard(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "nan_guard", *, every: int = 1) -> None:
         """Hang the guard ahead of every optimizer."""
-        self._trainer = trainer
         trainer.register_op("optimizer", self, name=name, priority=PRIORITY, every=every)
         trainer.register_module(name, self)
 
@@ -34,15 +34,21 @@ class NaNGuard(TrainerHookBase):
         self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
     ) -> None:
         """Check the sum first, since it is finite exactly if all is well."""
-        named = [(key, value.detach()) for key, value in losses.items() if key.startswith("loss_")]
+        named = [(key, value.detach()) for key, value in losses.items() if is_loss(key)]
         if math.isfinite(float(sum(value.sum() for _, value in named))):
             return
         bad = [
             f"{key} is {value.sum().item()}" for key, value in named if not value.isfinite().all()
         ]
+        known = "_trainer" in vars(self)  # others than hookrl's do not tell
+        when = (
+            f" after {self._trainer.optim_steps} optimizer steps and "
+            f"{self._trainer.collected_frames} frames"
+            if known
+            else ""
+        )
         raise NonFiniteLoss(
-            f"{' and '.join(bad) or 'the sum of the losses is not finite'} after "
-            f"{self._trainer.optim_steps} optimizer steps and {self._trainer.collected_frames} "
-            "frames: expected finite losses; the optimizer was not stepped (look at rewards and "
-            "observations, or try a smaller learning rate or clip_norm)."
+            f"{' and '.join(bad) or 'the sum of the losses is not finite'}{when}: expected finite "
+            "losses; the optimizer was not stepped (look at rewards and observations, or try a "
+            "smaller learning rate or clip_norm)."
         )

@@ -23,12 +23,18 @@ BACKWARD_PRIORITY = -50
 STEP_PRIORITY = 50
 
 
+def is_loss(name: str) -> bool:
+    """Whether an entry of the losses is to be minimised, and no diagnostic."""
+    return name == "loss" or name.startswith("loss_")
+
+
 class OptimizerHook(TrainerHookBase):
     """Optimizes some or all of the losses.
 
     Args:
         optimizer: the optimizer.
-        loss_components: names of the losses it minimises the sum of; None: all ``loss_…``.
+        loss_components: names of the losses it minimises the sum of; None: ``loss`` and all
+            ``loss_…``, which is how hookrl's and torchrl's loss modules name what to minimise.
 
     Raises:
         InvalidValue: for an empty list of components.
@@ -127,10 +133,11 @@ class OptimizerHook(TrainerHookBase):
 
     def _components(self, losses: TensorDictBase) -> list[torch.Tensor]:
         if self.loss_components is None:
-            components = [value for key, value in losses.items() if key.startswith("loss_")]
+            components = [value for key, value in losses.items() if is_loss(key)]
             if not components:
                 raise MissingKey(
-                    f"no entry of the losses starts with 'loss_': found {', '.join(losses.keys())}."
+                    "no entry of the losses is 'loss' or starts with 'loss_': found "
+                    f"{', '.join(losses.keys())}."
                 )
             return components
         present = list(losses.keys())

@@ -9,6 +9,7 @@ from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.pace import paced
 
 
 class ParameterStatistics(TrainerHookBase):
@@ -43,12 +44,11 @@ class ParameterStatistics(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "parameter_statistics") -> None:
         """Look between backward and step at ``optimizer``; report at ``post_optim_log``."""
-        trainer.register_op(
-            "optimizer", self.measure_gradients, name=f"{name}.measure", every_frames=self.interval
-        )
+        trainer.register_op("optimizer", self.measure_gradients, name=f"{name}.measure")
         trainer.register_op("post_optim_log", self, name=name)
         trainer.register_module(name, self)
 
+    @paced(every_frames="interval")
     def measure_gradients(
         self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
     ) -> None:

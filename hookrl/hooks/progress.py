@@ -13,12 +13,13 @@ class ProgressBar(TrainerHookBase):
     The metrics are those of the last row that was written, so the bar never waits for a device.
     """
 
+    _trainer: Any
+
     def __init__(self) -> None:
         self._bar: Any = None
 
     def register(self, trainer: Any, name: str = "progress_bar") -> None:
         """Hang the hook on ``post_steps``."""
-        self._trainer = trainer
         trainer.register_op("post_steps", self, name=name, priority=100)
         trainer.register_module(name, self)
 

@@ -7,80 +7,16 @@ around an operation only where it has them, so calling a plain hook costs one fu
 
 from __future__ import annotations
 
-import functools
-import inspect
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tensordict import TensorDictBase, is_tensor_collection
-from tensordict.utils import unravel_key
+from tensordict import TensorDictBase
 
-from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
+from hookrl.errors import InvalidType, InvalidValue, did_you_mean
 from hookrl.hooks.cadence import Cadence
+from hookrl.hooks.pace import Pace, taken_apart
 from hookrl.hooks.points import POINTS, HookPoint, find_point
-
-Names = str | Iterable[str] | None
-
-
-class Registration:
-    """One operation at one point, with everything that was said when it was registered."""
-
-    def __init__(
-        self,
-        point: HookPoint,
-        op: Callable[..., Any],
-        name: str,
-        *,
-        priority: int,
-        before: Names,
-        after: Names,
-        cadence: Cadence,
-        kwargs: dict[str, Any],
-        frames: Callable[[], int],
-    ) -> None:
-        self.point = point
-        self.op = op
-        self.name = name
-        self.priority = priority
-        self.before = _as_names(before)
-        self.after = _as_names(after)
-        self.cadence = cadence
-        self.owner: Any = getattr(op, "__self__", op)
-        self.explicit_name = False
-        self._run: Callable[..., Any] = functools.partial(op, **kwargs) if kwargs else op
-        self._frames = frames
-        self._reads = _keys(op, "reads")
-        self._writes = _keys(op, "writes")
-        self.unchecked = bool(self._reads or self._writes) and bool(point.arguments)
-
-    def build(self) -> Callable[..., Any]:
-        """Return the callable that dispatch runs."""
-        if self.cadence.always and not self.unchecked:
-            return self._run
-        return self._careful_call
-
-    def _careful_call(self, *args: Any) -> Any:
-        if not self.cadence.always and not self.cadence.due(self._frames()):
-            return None
-        if not self.unchecked:
-            return self._run(*args)
-        self._check(args[0], self._reads, "reads", "holds")
-        result = self._run(*args)
-        after = result if is_tensor_collection(result) else args[0]
-        self._check(after, self._writes, "declares to write", "held afterwards")
-        self.unchecked = False
-        return result
-
-    def _check(self, data: Any, keys: tuple[Any, ...], verb: str, held: str) -> None:
-        present = _present_keys(data)
-        for key in keys:
-            if key not in present:
-                raise MissingKey(
-                    f"hook {self.name!r} at {self.point.name!r} {verb} the key {key!r}"
-                    f"{did_you_mean(str(key), map(str, present))}: "
-                    f"{self.point.arguments[0]} {held} {', '.join(map(str, present))}."
-                )
+from hookrl.hooks.registration import Names, Registration, check_signature, default_name
 
 
 class HookHandle:
@@ -251,8 +187,16 @@ class HookRegistry:
     ) -> HookHandle:
         """Add `op` to the point `dest`; see `Trainer.register_op`."""
         point = find_point(dest)
-        chosen = name or _default_name(op)
-        _check_signature(point, op, chosen, kwargs)
+        chosen = name or default_name(op)
+        check_signature(point, op, chosen, kwargs)
+        cadence, (_, pace) = Cadence(every, every_frames, once), taken_apart(op)
+        if pace != Pace():
+            if every != 1 or every_frames:
+                raise InvalidValue(
+                    f"hook {chosen!r} was made to run {Cadence(*pace)} and registered at {dest!r} "
+                    f"to run {cadence}: expected one of the two."
+                )
+            cadence = Cadence(*pace, once)
         registration = Registration(
             point,
             op,
@@ -260,11 +204,27 @@ class HookRegistry:
             priority=priority,
             before=before,
             after=after,
-            cadence=Cadence(every, every_frames, once),
+            cadence=cadence,
             kwargs=kwargs,
             frames=self._frames,
         )
         return self.points[dest].add(registration, explicit_name=name is not None)
+
+    def remove(self, owner: Any) -> None:
+        """Remove every operation of `owner`."""
+        for hooks in self.points.values():
+            for registration in [r for r in hooks.registrations if r.owner is owner]:
+                hooks.remove(registration)
+
+    def registrations(self) -> dict[str, list[Registration]]:
+        """What is registered at each point, as `restore` takes it."""
+        return {name: list(hooks.registrations) for name, hooks in self.points.items()}
+
+    def restore(self, registrations: Mapping[str, list[Registration]]) -> None:
+        """Have exactly these registered again; they run from the next batch on."""
+        for name, hooks in self.points.items():
+            hooks.registrations = list(registrations[name])
+            hooks.stale = True
 
     def resolve(self) -> None:
         """Check names and fix the order at every point."""
@@ -336,55 +296,8 @@ def _in_order(
     return ordered
 
 
-def _check_signature(
-    point: HookPoint, op: Callable[..., Any], name: str, kwargs: dict[str, Any]
-) -> None:
-    if not callable(op):
-        raise InvalidType(
-            f"{name!r} at {point.name!r} is a {type(op).__name__}: expected something that can be "
-            f"called as {point.call}."
-        )
-    try:
-        signature = inspect.signature(op)
-    except ValueError:  # some builtins have none
-        return
-    try:
-        signature.bind(*point.arguments, **kwargs)
-    except TypeError as error:
-        raise InvalidType(
-            f"hook {name!r} has the signature {signature}, but {point.name!r} calls {point.call}"
-            f"{f' with {kwargs}' if kwargs else ''}: {error}."
-        ) from None
-
-
-def _default_name(op: Callable[..., Any]) -> str:
-    owner = getattr(op, "__self__", None)
-    if owner is not None and not inspect.ismodule(owner):
-        return f"{_snake_case(type(owner).__name__)}.{getattr(op, '__name__', 'call')}"
-    return getattr(op, "__name__", None) or _snake_case(type(op).__name__)
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
 def _free_name(name: str, taken: list[str]) -> str:
     number = 2
     while f"{name}_{number}" in taken:
         number += 1
     return f"{name}_{number}"
-
-
-def _as_names(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
-
-
-def _keys(op: Callable[..., Any], attribute: str) -> tuple[Any, ...]:
-    keys = getattr(op, attribute, ())
-    return tuple(unravel_key(key) for key in keys) if isinstance(keys, tuple | list) else ()
-
-
-def _present_keys(data: Any) -> list[Any]:
-    if isinstance(data, TensorDictBase) or is_tensor_collection(data):
-        return list(data.keys(include_nested=True))
-    return []

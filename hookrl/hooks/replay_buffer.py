@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tensordict import TensorDictBase, pad
 
-from hookrl.errors import InvalidType, InvalidValue, MissingKey
+from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.hooks.foreign_buffers import buffer_state, load_buffer_state
 from hookrl.state import same_keys
@@ -155,9 +155,10 @@ class ReplayBufferTrainer(TrainerHookBase):
             return
         for key in (self.index_key, self.priority_key):
             if sub_batch.get(key, None) is None:
+                present = list(map(str, sub_batch.keys()))
                 raise MissingKey(
-                    f"ReplayBufferTrainer finds no {key!r} to update priorities with: the sample "
-                    f"holds {', '.join(map(str, sub_batch.keys()))}."
+                    f"ReplayBufferTrainer finds no {key!r} to update priorities with"
+                    f"{did_you_mean(key, present)}: the sample holds {', '.join(present)}."
                 )
         self._update(sub_batch[self.index_key], sub_batch[self.priority_key].detach().abs())
 

@@ -48,6 +48,7 @@ class BatchSubSampler(TrainerHookBase):
         self._starts = torch.empty(0, dtype=torch.long)
         self._length = 1
         self._index: torch.Tensor | None = None
+        self._prepared = False
 
     def set_seed(self, seed_sequence: np.random.SeedSequence) -> None:
         """Seed the choice of frames."""
@@ -71,6 +72,7 @@ class BatchSubSampler(TrainerHookBase):
         """Draw the frames of the next part, on the host."""
         if self._batch is not None:
             self._draw(self._batch.ndim)
+            self._prepared = True
 
     def __call__(self, batch: TensorDictBase) -> Any:
         """Return the part.
@@ -81,7 +83,10 @@ class BatchSubSampler(TrainerHookBase):
         """
         if batch is not self._batch:
             self._look_at(batch)
+            self._prepared = False
+        if not self._prepared:
             self._draw(batch.ndim)
+        self._prepared = False
         if self._index is None:
             raise StopIteration
         return batch.reshape(-1)[self._index]

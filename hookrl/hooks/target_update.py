@@ -10,6 +10,7 @@ from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.pace import paced
 from hookrl.hooks.weights import check_alike, parameters_and_buffers
 from hookrl.state import Stateful, same_keys, snapshot
 
@@ -70,11 +71,10 @@ class TargetUpdate(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "target_update") -> None:
         """Hang the hook on ``post_optim``."""
-        trainer.register_op(
-            "post_optim", self, name=name, every=self.every, every_frames=self.every_frames
-        )
+        trainer.register_op("post_optim", self, name=name)
         trainer.register_module(name, self)
 
+    @paced(every="every", every_frames="every_frames")
     @torch.no_grad()
     def __call__(self) -> None:
         """Move the target."""
@@ -131,8 +131,8 @@ class TargetNetUpdaterHook(TrainerHookBase):
         trainer.register_op("post_optim", self, name=name)
         trainer.register_module(name, self)
 
-    def __call__(self) -> None:
-        """Let the updater count, and move the target when it is due."""
+    def __call__(self, tensordict: TensorDictBase | None = None) -> None:
+        """Let the updater count, and move the target when it is due; at any point."""
         self.target_params_updater.step()
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,7 +20,6 @@ class Throughput(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "throughput") -> None:
         """Hang the hook on ``post_steps_log``."""
-        self._trainer = trainer
         trainer.register_op("post_steps_log", self, name=name)
         trainer.register_module(name, self)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.pace import paced
 
 _POINTS = {"batches": "post_steps", "optim_steps": "post_optim"}
 
@@ -24,15 +25,19 @@ class UpdateWeights(TrainerHookBase):
         policy_weights_getter: returns the weights to send; None: the collector knows them.
         weight_update_map: from a destination in the collector to the path of a module in the
             trainer, such as ``{"policy": "loss_module.actor_network"}``.
-        trainer: where those paths start; None: the one that the hook is registered with.
+        trainer: where those paths start, and whose steps are counted; None: the one that the hook
+            is registered with.
         sender: has a method ``update_weights()``, which is called instead of the collector.
-        interval_unit: "batches", or "optim_steps" for updates in the middle of the inner loop.
+        interval_unit: "batches", which are the calls of the hook, or "optim_steps", the trainer's,
+            for updates in the middle of the inner loop.
 
     Raises:
         InvalidValue: for an interval below 1, an unknown unit, or arguments that exclude each
             other.
         InvalidType: if there is nothing that could be asked to update.
     """
+
+    state_fields = ("_steps_sent",)
 
     def __init__(
         self,
@@ -75,17 +80,21 @@ class UpdateWeights(TrainerHookBase):
         self.trainer = trainer
         self.sender = sender
         self.interval_unit = interval_unit
+        self._steps_sent = 0
 
     def register(self, trainer: TrainerLike, name: str = "update_weights") -> None:
         """Hang the hook on ``post_steps``, or on ``post_optim`` if it counts optimization steps."""
-        if self.trainer is None:
-            self.trainer = trainer
-        point = _POINTS[self.interval_unit]
-        trainer.register_op(point, self, name=name, every=self.update_weights_interval)
+        trainer.register_op(_POINTS[self.interval_unit], self, name=name)
         trainer.register_module(name, self)
 
+    @paced(every="_calls")
     def __call__(self) -> None:
-        """Send the weights."""
+        """Send the weights, if so many steps were taken since the last time."""
+        if self.interval_unit == "optim_steps":
+            steps = self._source().optim_steps
+            if steps - self._steps_sent < self.update_weights_interval:
+                return
+            self._steps_sent = steps
         if self.sender is not None:
             self.sender.update_weights()
         elif self.weight_update_map is not None:
@@ -94,6 +103,13 @@ class UpdateWeights(TrainerHookBase):
             self.collector.update_policy_weights_(self.policy_weights_getter())
         else:
             self.collector.update_policy_weights_()
+
+    @property
+    def _calls(self) -> int:
+        return self.update_weights_interval if self.interval_unit == "batches" else 1
+
+    def _source(self) -> Any:
+        return self._trainer if self.trainer is None else self.trainer
 
     def _mapped_weights(self) -> dict[str, Any]:
         """Weights by destination, in the form that the collector's scheme for it expects."""
@@ -110,7 +126,7 @@ class UpdateWeights(TrainerHookBase):
 
     def _module(self, path: str) -> Any:
         try:
-            return functools.reduce(getattr, path.split("."), self.trainer)
+            return functools.reduce(getattr, path.split("."), self._source())
         except AttributeError as error:
             raise MissingKey(
                 f"the path {path!r} in the weight_update_map of UpdateWeights leads nowhere: "

@@ -31,7 +31,6 @@ class WarmUp(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "warm_up") -> None:
         """Hang the hook on ``pre_optim_steps``."""
-        self._trainer = trainer
         trainer.register_op("pre_optim_steps", self, name=name)
         trainer.register_module(name, self)
 
@@ -63,7 +62,6 @@ class TrainFrequency(TrainerHookBase):
 
     def register(self, trainer: TrainerLike, name: str = "train_frequency") -> None:
         """Hang the hook on ``pre_optim_steps``."""
-        self._trainer = trainer
         trainer.register_op("pre_optim_steps", self, name=name)
         trainer.register_module(name, self)
 

@@ -6,6 +6,7 @@
 ``tensorboard/``       the same as events
 ``learning_curve.png`` the returns drawn, after training
 ``weights.pt``         the last weights, for ``torch.load(weights_only=True)``
+``checkpoints/``       what the run is resumed from
 ====================== ==========================================================
 
 It stands among the loggers because it is where they write; of the config it only knows that it is
@@ -15,6 +16,7 @@ a mapping of plain values.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ class RunDirectory:
         self.tensorboard_directory = self.path / "tensorboard"
         self.learning_curve_file = self.path / "learning_curve.png"
         self.weights_file = self.path / "weights.pt"
+        self.checkpoints = self.path / "checkpoints"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -104,6 +107,24 @@ class RunDirectory:
             raise InvalidValue(f"{run.path} is not a run directory: it has no config.json.")
         return run
 
+    def record(self, event: Mapping[str, Any], *, config: Mapping[str, Any]) -> None:
+        """Write down what happened to the run since it began, and its config as it is now.
+
+        Args:
+            event: plain values; where it was forked from, or what was changed when it went on.
+            config: plain values.
+        """
+        content = self._content()
+        content["config"] = dict(config)
+        content["history"] = [*content.get("history", ()), dict(event)]
+        with replacing(self.config_file) as temporary:
+            temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Forks and changes of settings, in order."""
+        return list(self._content().get("history", ()))
+
     @property
     def algorithm(self) -> str:
         """Name of the algorithm that ran."""
@@ -161,6 +182,8 @@ class RunDirectory:
             *self.tensorboard_directory.glob("events.out.tfevents.*"),
         ):
             file.unlink(missing_ok=True)
+        if self.checkpoints.is_dir():
+            shutil.rmtree(self.checkpoints)
         if self.tensorboard_directory.is_dir() and not any(self.tensorboard_directory.iterdir()):
             self.tensorboard_directory.rmdir()
 

@@ -117,12 +117,10 @@ def encoder_for(
 ) -> Encoder:
     """Build the encoder of an observation space.
 
-    | space | encoding |
-    |---|---|
-    | Box of uint8 with three axes | `NatureCNN` |
-    | any other Box | flattened, float32, not scaled |
-    | Discrete, MultiDiscrete | (concatenated) one-hot vectors, counted from ``start`` |
-    | Dict | concatenation of the keys' encodings in the space's order |
+    - Box of uint8 with three axes: `NatureCNN`;
+    - any other Box: flattened, float32, not scaled;
+    - Discrete, MultiDiscrete: (concatenated) one-hot vectors, counted from ``start``;
+    - Dict: concatenation of the keys' encodings in the space's order.
 
     Args:
         space: space of a single observation, without an environment axis.

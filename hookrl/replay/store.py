@@ -14,7 +14,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from hookrl.envs.spaces import nest
-from hookrl.errors import InvalidValue, MissingKey
+from hookrl.errors import InvalidValue, MissingKey, did_you_mean
 from hookrl.replay.columns import Block, Column, DeviceColumn, HostColumn, as_array
 from hookrl.replay.finals import Finals
 from hookrl.replay.ring import Ring
@@ -347,6 +347,12 @@ def _with_stops(stop: np.ndarray, before_last: np.ndarray) -> np.ndarray:
 
 
 def _missing(batch: TensorDictBase, key: Key) -> MissingKey:
+    present = sorted(batch.keys(include_nested=True, leaves_only=True), key=repr)
+    # What has a place of its own is no misspelling of something else.
+    known = {"observation", "action", ("next", "observation"), MASK, *OUTCOME}
+    strange = [str(name) for name in present if name not in known]
     name = key if len(key) > 1 else key[0]
-    present = sorted(map(repr, batch.keys(include_nested=True, leaves_only=True)))
-    return MissingKey(f"replay buffer: the batch lacks {name!r}; it has {', '.join(present)}.")
+    return MissingKey(
+        f"replay buffer: the batch lacks {name!r}{did_you_mean(str(name), strange)}; it has "
+        f"{', '.join(map(repr, present))}."
+    )

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hookrl.collectors import EpisodeResults, evaluation_seeds, run_episodes
-from hookrl.configs import DQNConfig, PPOConfig, SACConfig, from_plain
+from hookrl.configs import DiscreteSACConfig, DQNConfig, PPOConfig, SACConfig, from_plain
 from hookrl.envs import make_vector_env
 from hookrl.errors import InvalidValue, did_you_mean
 from hookrl.loggers import RunDirectory
-from hookrl.trainers import dqn, ppo, sac
+from hookrl.trainers import discrete_sac, dqn, ppo, sac
 
 _SIDE_BY_SIDE = 20
 """Environments at a time: enough to share a policy call, few enough for heavy simulators."""
@@ -27,6 +27,7 @@ class Acts(NamedTuple):
 
 
 ALGORITHMS = {
+    "discrete-sac": Acts(DiscreteSACConfig, discrete_sac.build_policy),
     "dqn": Acts(DQNConfig, dqn.build_policy),
     "ppo": Acts(PPOConfig, ppo.build_policy),
     "sac": Acts(SACConfig, sac.build_policy),

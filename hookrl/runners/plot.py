@@ -11,7 +11,7 @@ from hookrl.errors import InvalidValue
 from hookrl.loggers.learning_curve import RETURN, Curve, draw_curves
 from hookrl.loggers.run_directory import RunDirectory
 
-_IRRELEVANT = {"seed", "run_dir", "overwrite", "progress_bar", "torch_threads"}
+_IRRELEVANT = {"seed", "run_dir", "overwrite", "progress_bar", "torch_threads", "checkpoint"}
 """Fields in which runs of one setting may differ."""
 _READABLE = 60
 """Longest label in characters; runs that differ in more are called by their directories."""

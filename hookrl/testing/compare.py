@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -37,6 +38,10 @@ def frozen(value: Any) -> Any:
         return {key: frozen(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [frozen(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: frozen(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, (set, frozenset)):
         return sorted(map(repr, value))
     return value

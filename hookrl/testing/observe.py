@@ -12,6 +12,7 @@ from tensordict.utils import NestedKey, unravel_key
 
 from hookrl.checkpoints import decode, encode
 from hookrl.hooks.base import TrainerHookBase
+from hookrl.hooks.pace import Pace, taken_apart
 from hookrl.state import Stateful
 from hookrl.testing.compare import frozen
 from hookrl.trainers.describe import METHODS
@@ -102,7 +103,9 @@ class WatchedOperation:
 
     def __init__(self, point: str, op: Callable[..., Any], watch: Watch) -> None:
         self.point = point
-        self.op = op
+        self.op, pace = taken_apart(op)
+        self.pace = pace._asdict() if pace != Pace() else {}
+        """The interval of the hook's own, as the trainer's ``register_op`` takes it."""
         self.declared_reads = _keys(op, "reads")
         self.declared_writes = _keys(op, "writes")
         self.calls = 0
@@ -140,7 +143,7 @@ def watched_registration(trainer: Any, watch: Watch) -> Iterator[list[WatchedOpe
         if not callable(op):
             return register_op(dest, op, **options)  # which says what is wrong with it
         operation = WatchedOperation(dest, op, watch)
-        operation.handle = register_op(dest, operation, **options)
+        operation.handle = register_op(dest, operation, **{**operation.pace, **options})
         operations.append(operation)
         return operation.handle
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import torch
+from gymnasium.vector import VectorEnv
 
+from hookrl.checkpoints import CheckpointStore
 from hookrl.collectors import ObservationNormalizer, VectorCollector
-from hookrl.configs import ReplayConfig, RunConfig, to_plain
+from hookrl.configs import OffPolicyConfig, ReplayConfig, RunConfig, to_plain
+from hookrl.envs import make_vector_env
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks import (
     FlushDenormals,
@@ -18,17 +22,21 @@ from hookrl.hooks import (
 )
 from hookrl.loggers import RunDirectory
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
+from hookrl.state import Seeds
 from hookrl.trainers.trainer import Trainer
 
 
-def begin_run(config: RunConfig, algorithm: str) -> RunDirectory | None:
-    """Make the run directory, if the config names one.
+def begin_run(config: RunConfig, algorithm: str, *, resume: bool = False) -> RunDirectory | None:
+    """Make the run directory, if the config names one, or open it to go on there.
 
     Raises:
         ExistingFile: if it is in use.
+        MissingFile: if there is nothing to go on with.
     """
     if config.run_dir is None:
         return None
+    if resume:
+        return RunDirectory.open(config.run_dir)
     return RunDirectory.create(
         config.run_dir, to_plain(config), algorithm=algorithm, overwrite=config.overwrite
     )
@@ -51,6 +59,47 @@ def check_config(config: RunConfig, expected: type[RunConfig]) -> None:
             f"device={config.device!r} cannot be used: expected one that torch has here, such as "
             f"'cpu' (torch says: {reason})."
         ) from error
+
+
+def make_environments(
+    config: RunConfig, actions: type[gym.Space[Any]], *, trainer: str, otherwise: str
+) -> VectorEnv[Any, Any, Any]:
+    """Make the environments of a run, whose actions must be of one kind.
+
+    Args:
+        config: names them.
+        actions: the kind of space that actions must come from.
+        trainer: name of the class that they are for.
+        otherwise: which class to use for other actions, the end of the error's sentence.
+
+    Raises:
+        InvalidValue: for an unknown environment.
+        InvalidType: for actions of another kind.
+    """
+    env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
+    if not isinstance(env.single_action_space, actions):
+        env.close()
+        raise InvalidType(
+            f"{trainer} expects {actions.__name__} actions, but those of env={config.env!r} are "
+            f"{env.single_action_space}: {otherwise}."
+        )
+    return env
+
+
+def network_options(config: OffPolicyConfig, name: str) -> dict[str, Any]:
+    """Return the arguments of ``from_spaces`` for a network: its shape, and draws by its name."""
+    return {
+        "hidden_sizes": config.network.hidden_sizes,
+        "activation": config.network.activation,
+        "generator": Seeds(config.seed).torch(name),
+    }
+
+
+def make_normalizer(
+    config: RunConfig, observation_space: gym.Space[Any]
+) -> ObservationNormalizer | None:
+    """Make what normalises observations, if the config asks for it."""
+    return ObservationNormalizer(observation_space) if config.normalize_observation else None
 
 
 def make_collector(
@@ -84,15 +133,61 @@ def make_replay_buffer(config: ReplayConfig, gamma: float) -> ReplayBuffer:
     )
 
 
+def make_store(config: RunConfig, run: RunDirectory) -> CheckpointStore:
+    """Build the store of a run's checkpoints; whose run it is, the run directory has decided."""
+    saving = config.checkpoint
+    return CheckpointStore(
+        run.checkpoints,
+        max_checkpoints=saving.max_checkpoints,
+        keep_period=saving.keep_period,
+        keep_best=saving.keep_best,
+        backend=saving.backend,
+        resume=True,
+    )
+
+
 def trainer_options(config: RunConfig, run: RunDirectory | None) -> dict[str, Any]:
     """Return the arguments of `Trainer` that come straight from the config."""
+    saving = config.checkpoint
     return {
+        "checkpoints": None if run is None else make_store(config, run),
+        "save_trainer_interval": saving.interval,
+        "save_in_background": saving.background,
+        "exact_resume": saving.exact_resume,
         "total_frames": config.total_frames,
         "frame_skip": config.frame_skip,
         "logger": None if run is None else run.logger(),
         "log_interval": config.log_interval,
         "progress_bar": config.progress_bar,
         "seed": config.seed,
+    }
+
+
+def off_policy_options(
+    config: OffPolicyConfig,
+    run: RunDirectory | None,
+    env: VectorEnv[Any, Any, Any],
+    policy: Any,
+    normalizer: ObservationNormalizer | None,
+    *,
+    init_random_frames: int = 0,
+) -> dict[str, Any]:
+    """Return the arguments that every off-policy trainer takes from its config."""
+    return {
+        "collector": make_collector(
+            config,
+            env,
+            policy,
+            normalizer,
+            steps_per_env=config.steps_per_env,
+            init_random_frames=init_random_frames,
+        ),
+        "replay_buffer": make_replay_buffer(config.replay, config.gamma),
+        "gradient_steps": config.gradient_steps,
+        "learning_starts": config.replay.learning_starts,
+        "tau": config.tau,
+        "clip_norm": config.max_grad_norm,
+        **trainer_options(config, run),
     }
 
 
@@ -117,6 +212,7 @@ def register_run_hooks(
             num_envs=config.evaluation.num_envs,
             view=None if normalizer is None else normalizer.frozen,
         ).register(trainer)
+    trainer.config = to_plain(config)
     if run is None:
         return
     if trainer.logger is not None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import copy
+import time
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from hookrl import checkpoints
-from hookrl.errors import InvalidValue, MissingKey
-from hookrl.state import Stateful, generators_state, load_generators_state, same_keys
+import torch
+
+from hookrl.checkpoints import CheckpointStore, Manifest, SingleCheckpoint, encode
+from hookrl.checkpoints.background import BackgroundWriter
+from hookrl.errors import InvalidValue, MissingKey, UserError
+from hookrl.state import Stateful, generators_state, load_generators_state
 from hookrl.trainers.host import HookHost
+from hookrl.trainers.machine import describe_machine, differences
 from hookrl.trainers.metrics import MetricLog
 
 _COUNTERS = ("collected_frames", "optim_steps", "last_save")
@@ -25,13 +33,30 @@ class Checkpointing(HookHost):
     optim_steps: int
     """Optimization steps so far."""
     save_trainer_file: str | Path | None
-    """Where checkpoints go; None: nowhere."""
+    """Where the one checkpoint goes; None: nowhere."""
+    checkpoints: CheckpointStore | None
+    """Where checkpoints go that are kept by number; None: nowhere."""
     save_trainer_interval: int
     """Frames between checkpoints; 0: none but on request."""
+    save_in_background: bool
+    """Whether the loop goes on while a checkpoint is written."""
+    save_errors: str
+    """"raise": a checkpoint that cannot be written ends training; "warn": it goes on."""
+    exact_resume: str
+    """"require", "best" or "off": see `Trainer`."""
     last_save: int
     """Frames at the last checkpoint."""
+    config: Mapping[str, Any] | None
+    """What the trainer was built from, if from a config: recorded in checkpoints."""
     _seed_process: bool
     """Whether the process-wide generators are still to be seeded."""
+
+    def __init__(self, seed: int | None) -> None:
+        super().__init__(seed)
+        self._writer = BackgroundWriter()
+        self._saved_on: Mapping[str, Any] | None = None
+
+    # --------------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that was registered, the counters, and all generators."""
@@ -44,57 +69,192 @@ class Checkpointing(HookHost):
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned.
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Restore what `state_dict` returned; if any part refuses, all are as they were.
+
+        Args:
+            state: what `state_dict` returned.
+            strict: refuse a state that does not fit; False: take what fits, and warn of the rest.
 
         Raises:
             MissingKey: if the trainer is assembled differently; nothing is changed then.
+            InvalidValue: if weights have other shapes; nothing is changed then.
         """
         self.complete_modules()
         parts = self._stateful_parts()
-        same_keys(state, ("counters", "cadences", "generators", *parts, "modules"), owner="Trainer")
-        same_keys(state["modules"], self.modules, owner="the modules of the Trainer")
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        for name, module in self.modules.items():
-            module.load_state_dict(state["modules"][name])
-        self.hooks.load_state_dict(state["cadences"])
+        wanted = {"counters", "cadences", "generators", "modules", *parts}
+        problems = _unequal_names(state, wanted, "")
+        modules = state.get("modules", {})
+        problems += _unequal_names(modules, self.modules, "modules/")
+        if "loss_module" in parts and "loss_module" in state:
+            problems += _misfits(state["loss_module"], self.loss_module)
+        if problems and strict:
+            raise MissingKey(
+                f"the checkpoint does not fit this Trainer: {'; '.join(problems)}. Nothing was "
+                "loaded; strict=False takes what fits."
+            )
+        targets = {
+            **{name: (part, state[name]) for name, part in parts.items() if name in state},
+            **{
+                f"modules/{name}": (module, modules[name])
+                for name, module in self.modules.items()
+                if name in modules
+            },
+        }
+        before = {name: _private(part.state_dict()) for name, (part, _) in targets.items()}
+        cadences = self.hooks.state_dict()
+        try:
+            for name, (part, content) in targets.items():
+                try:
+                    _load(part, content, strict)
+                except UserError as error:
+                    if strict:
+                        error.add_note(f"of {name} in the checkpoint; nothing was loaded")
+                        raise
+                    part.load_state_dict(before[name])
+                    problems.append(f"{name} was refused ({error})")
+            if "cadences" in state:
+                self.hooks.load_state_dict(state["cadences"])
+        except BaseException:
+            for name, (part, _) in targets.items():
+                part.load_state_dict(before[name])
+            self.hooks.load_state_dict(cadences)
+            raise
         for name in _COUNTERS:
             setattr(self, name, int(state["counters"][name]))
         load_generators_state(state["generators"])
         self._seed_process = False
+        if problems:
+            warnings.warn(
+                f"the checkpoint was loaded as far as it fits: {'; '.join(problems)}.", stacklevel=2
+            )
+
+    # -------------------------------------------------------------------- saving
 
     def save_trainer(self, force_save: bool = False) -> None:
         """Write a checkpoint if one is due, or if forced.
 
+        With `save_in_background` the state is copied and the writing goes on beside training; what
+        went wrong there is raised at the next save, or at the end of training.
+
         Raises:
-            InvalidValue: if forced without a `save_trainer_file`.
+            InvalidValue: if forced without a place for it.
+            OSError: if it cannot be written and `save_errors` is "raise"; the checkpoints from
+                before are as they were.
         """
-        if self.save_trainer_file is None:
+        target = self._target()
+        if target is None:
             if force_save:
                 raise InvalidValue(
                     "save_trainer(force_save=True) without a place for it: expected the Trainer to "
-                    "have a save_trainer_file."
+                    "have a save_trainer_file or checkpoints."
                 )
             return
         interval, frames = self.save_trainer_interval, self.collected_frames
         due = interval and frames // interval > self.last_save // interval
-        if due or force_save:
-            self.last_save = frames
-            checkpoints.save(self.state_dict(), self.save_trainer_file)
+        if not (due or force_save):
+            return
+        start = time.perf_counter()
+        before, self.last_save = self.last_save, frames
+        try:
+            with self._save_errors():
+                self._writer.wait()
+            skeleton, tensors = encode(self.state_dict())
+            about = self._about()
+            if self.save_in_background:
+                # The step after this one changes them in place.
+                tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+            with self._save_errors():
+                if isinstance(target, CheckpointStore):
+                    self._write(lambda: target.write(frames, (skeleton, tensors), about))
+                else:
+                    self._write(lambda: target.write((skeleton, tensors), about=about))
+        except BaseException:
+            self.last_save = before
+            raise
+        self.metrics.add({"time/checkpoint_stall": time.perf_counter() - start})
 
-    def load_from_file(self, file: str | Path) -> Self:
+    def finish_saving(self) -> None:
+        """Wait until a checkpoint that is being written is there.
+
+        Raises:
+            OSError: if it cannot be written and `save_errors` is "raise".
+        """
+        with self._save_errors():
+            self._writer.wait()
+
+    def load_from_file(self, file: str | Path, strict: bool = True) -> Self:
         """Restore a checkpoint of either format; returns the trainer itself.
+
+        Args:
+            file: what `save_trainer_file` named, or a folder of checkpoints, of which the newest
+                that is sound is taken.
+            strict: as for `load_state_dict`.
 
         Raises:
             MissingFile: if there is none.
             MissingKey: if it belongs to a trainer that is assembled differently.
+            CorruptCheckpoint: if it is damaged, and so is the one before it.
         """
-        state = checkpoints.load(file)
-        if not isinstance(state, dict):
-            raise MissingKey(f"{file} holds a {type(state).__name__}: expected a trainer's state.")
-        self.load_state_dict(state)
+        state, manifest = open_checkpoint(file).read()
+        self.resume_from(state, manifest, strict)
         return self
+
+    def resume_from(self, state: Any, manifest: Manifest | None, strict: bool = True) -> None:
+        """Restore what a checkpoint was read as, and remember where it was written.
+
+        Raises:
+            MissingKey: if it belongs to a trainer that is assembled differently.
+        """
+        if not isinstance(state, dict):
+            raise MissingKey(
+                f"the checkpoint holds a {type(state).__name__}: expected a trainer's state."
+            )
+        self.load_state_dict(state, strict)
+        self._saved_on = None if manifest is None else manifest.about.get("machine")
+
+    def check_machine(self) -> None:
+        """Say whether this process computes as the one did whose checkpoint was loaded.
+
+        Raises:
+            InvalidValue: if it does not, and exact_resume is "require".
+        """
+        then, self._saved_on = self._saved_on, None
+        if then is None or self.exact_resume == "off":
+            return
+        found = differences(then, describe_machine())
+        if found:
+            text = f"this run was saved where other numbers may come out: {'; '.join(found)}"
+            if self.exact_resume == "require":
+                raise InvalidValue(
+                    f"{text}; exact_resume='require' needs the same, 'best' goes on regardless."
+                )
+            warnings.warn(f"{text}; it may not go on exactly as it would have.", stacklevel=3)
+
+    def _target(self) -> SingleCheckpoint | CheckpointStore | None:
+        if self.checkpoints is not None or self.save_trainer_file is None:
+            return self.checkpoints
+        return SingleCheckpoint(self.save_trainer_file)
+
+    def _write(self, job: Any) -> None:
+        if self.save_in_background:
+            self._writer.submit(job)
+        else:
+            job()
+
+    def _about(self) -> dict[str, Any]:
+        """What is to be known of a checkpoint without reading its state."""
+        return {
+            "frames": self.collected_frames,
+            "optim_steps": self.optim_steps,
+            "metrics": dict(self.metrics.latest),
+            "exact_resume": getattr(self.collector, "exact_resume", "impossible"),
+            "config": None if self.config is None else dict(self.config),
+            "machine": describe_machine(),
+        }
+
+    def _save_errors(self) -> Any:
+        return _as_warnings() if self.save_errors == "warn" else contextlib.nullcontext()
 
     def _stateful_parts(self) -> dict[str, Stateful]:
         """The parts that are no registered modules; those without state are left out."""
@@ -105,3 +265,81 @@ class Checkpointing(HookHost):
             "metrics": self.metrics,
         }
         return {name: part for name, part in candidates.items() if isinstance(part, Stateful)}
+
+
+def require_exact(collector: Any) -> None:
+    """Check that a collector's state holds all that its next batch depends on.
+
+    Raises:
+        InvalidValue: if it does not.
+    """
+    if getattr(collector, "exact_resume", "impossible") == "impossible":
+        raise InvalidValue(
+            f"exact_resume='require' with a {type(collector).__name__} that cannot be resumed "
+            "exactly: expected environments whose state can be saved, or exact_resume='best'."
+        )
+
+
+def open_checkpoint(path: str | Path) -> SingleCheckpoint | CheckpointStore:
+    """Return what is at a path: one checkpoint, or a folder of them."""
+    folder = CheckpointStore(path, resume=True)
+    is_folder = Path(path).is_dir() and not Path(path).is_symlink()
+    return folder if is_folder and folder.frames() else SingleCheckpoint(path)
+
+
+@contextlib.contextmanager
+def _as_warnings() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        warnings.warn(f"a checkpoint was not written, training goes on: {error}", stacklevel=4)
+
+
+def _private(state: Any) -> Any:
+    """A copy that shares no memory with what is live."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().clone()
+    if isinstance(state, Mapping):
+        return {key: _private(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(_private(value) for value in state)
+    return copy.deepcopy(state)
+
+
+def _load(part: Any, content: Any, strict: bool) -> None:
+    """Load one part; of a module, without `strict`, the entries that fit."""
+    if not strict and isinstance(part, torch.nn.Module):
+        own = part.state_dict()
+        fits = {k: v for k, v in content.items() if k in own and _alike(v, own[k])}
+        part.load_state_dict(fits, strict=False)
+    else:
+        part.load_state_dict(content)
+
+
+def _unequal_names(state: Mapping[str, Any], wanted: Any, prefix: str) -> list[str]:
+    missing = [f"it lacks {prefix + name!r}" for name in wanted if name not in state]
+    return missing + [f"it has unexpected {prefix + n!r}" for n in state if n not in wanted]
+
+
+def _misfits(state: Mapping[str, Any], module: Any) -> list[str]:
+    """Entries of a module's state that it has not, or has in another shape."""
+    if not isinstance(module, torch.nn.Module):
+        return []
+    own = module.state_dict()
+    found = _unequal_names(state, own, "loss_module/")
+    return found + [
+        f"'loss_module/{name}' is {_kind(state[name])}, expected {_kind(value)}"
+        for name, value in own.items()
+        if name in state and not _alike(state[name], value)
+    ]
+
+
+def _alike(one: Any, other: Any) -> bool:
+    tensors = isinstance(one, torch.Tensor), isinstance(other, torch.Tensor)
+    return tensors == (False, False) or (all(tensors) and one.shape == other.shape)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return type(value).__name__

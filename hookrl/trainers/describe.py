@@ -34,7 +34,9 @@ def describe(trainer: Describable) -> str:
     points = list(POINTS.values())
     inner = [index for index, point in enumerate(points) if point.inner]
     steps = trainer.optim_steps_per_batch
-    lines = [f"for batch in {_kind(trainer.collector)}:  # until {trainer.total_frames:,} frames"]
+    resume = getattr(trainer.collector, "exact_resume", "impossible")
+    budget = f"until {trainer.total_frames:,} frames, exact resume: {resume}"
+    lines = [f"for batch in {_kind(trainer.collector)}:  # {budget}"]
     for point in points[: inner[0]]:
         lines += _point(trainer, point, 1)
     times = "every sub-batch" if steps is None else f"{steps} times"

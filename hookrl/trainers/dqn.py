@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import torch
+from gymnasium import spaces
 
 from hookrl.collectors import ObservationNormalizer
 from hookrl.configs import DQNConfig
-from hookrl.envs import make_vector_env
 from hookrl.hooks import (
     BufferSize,
     EpisodeStatistics,
@@ -28,14 +27,14 @@ from hookrl.hooks import (
 )
 from hookrl.models import QNetwork
 from hookrl.objectives import DQNLoss
-from hookrl.state import Seeds
 from hookrl.trainers.assembly import (
     begin_run,
     check_config,
-    make_collector,
-    make_replay_buffer,
+    make_environments,
+    make_normalizer,
+    network_options,
+    off_policy_options,
     register_run_hooks,
-    trainer_options,
 )
 from hookrl.trainers.trainer import Trainer
 
@@ -91,13 +90,17 @@ class DQNTrainer(Trainer):
         if epsilon is not None:
             EpsilonGreedySchedule(q_network, epsilon).register(self)
         EpisodeStatistics().register(self)
-        BufferSize(replay_buffer).register(self)
+        BufferSize().register(self)
         LogLosses(TAGS).register(self)
         Throughput().register(self)
 
     @classmethod
-    def from_config(cls, config: DQNConfig) -> DQNTrainer:
+    def from_config(cls, config: DQNConfig, *, resume: bool = False) -> DQNTrainer:
         """Build environments, networks, loss, optimizer, replay, logger and hooks from a config.
+
+        Args:
+            config: the settings.
+            resume: go on in a run directory that is there, instead of beginning one.
 
         Raises:
             InvalidValue: for an unknown environment or device.
@@ -107,55 +110,44 @@ class DQNTrainer(Trainer):
         check_config(config, DQNConfig)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
-            return cls._build(config)
+            return cls._build(config, resume)
 
     @classmethod
-    def _build(cls, config: DQNConfig) -> DQNTrainer:
-        env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
+    def _build(cls, config: DQNConfig, resume: bool) -> DQNTrainer:
+        env = make_environments(
+            config, spaces.Discrete, trainer=cls.__name__, otherwise="SACTrainer is for a Box"
+        )
         q_network, normalizer = build_policy(
             config, env.single_observation_space, env.single_action_space
         )
-        run = begin_run(config, "dqn")
+        loss = DQNLoss(
+            q_network,
+            gamma=config.gamma,
+            double=config.double,
+            loss_function=config.loss_function,
+        )
+        optimizer = torch.optim.Adam(q_network.parameters(), lr=config.learning_rate, fused=True)
         explored = max(int(config.exploration_fraction * config.total_frames), 1)
+        run = begin_run(config, "dqn", resume=resume)
         trainer = cls(
-            collector=make_collector(
-                config,
-                env,
-                q_network,
-                normalizer,
-                steps_per_env=config.steps_per_env,
-            ),
-            loss_module=DQNLoss(
-                q_network,
-                gamma=config.gamma,
-                double=config.double,
-                loss_function=config.loss_function,
-            ),
-            optimizer=torch.optim.Adam(q_network.parameters(), lr=config.learning_rate, fused=True),
-            replay_buffer=make_replay_buffer(config.replay, config.gamma),
-            gradient_steps=config.gradient_steps,
-            learning_starts=config.replay.learning_starts,
+            loss_module=loss,
+            optimizer=optimizer,
             target_interval=config.target_interval,
-            tau=config.tau,
             epsilon=linear_schedule(config.epsilon_start, config.epsilon_end, explored),
-            clip_norm=config.max_grad_norm,
-            **trainer_options(config, run),
+            **off_policy_options(config, run, env, q_network, normalizer),
         )
         register_run_hooks(trainer, config, run, q_network, normalizer)
         return trainer
 
 
 def build_policy(
-    config: DQNConfig, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+    config: DQNConfig, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
 ) -> tuple[QNetwork, ObservationNormalizer | None]:
     """Build the Q-network, with weights drawn by the config's seed, and the normaliser if any."""
     q_network = QNetwork.from_spaces(
         observation_space,
         action_space,
-        hidden_sizes=config.network.hidden_sizes,
-        activation=config.network.activation,
         dueling=config.dueling,
-        generator=Seeds(config.seed).torch("q_network"),
+        **network_options(config, "q_network"),
     ).to(config.device)
-    normalizer = ObservationNormalizer(observation_space) if config.normalize_observation else None
-    return q_network, normalizer
+    return q_network, make_normalizer(config, observation_space)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hookrl.errors import InvalidType, InvalidValue
+from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase
 from hookrl.hooks.registry import HookHandle, HookRegistry
 from hookrl.state import Seeds, Stateful
@@ -103,8 +103,44 @@ class HookHost:
             )
         if module_name not in self.modules:
             self.modules[module_name] = module
-            if _is_hook(module) and hasattr(module, "set_seed"):
-                module.set_seed(self.seeds.sequence(module_name))
+            if _is_hook(module):
+                module._trainer = self
+                if hasattr(module, "set_seed"):
+                    module.set_seed(self.seeds.sequence(module_name))
+
+    def remove_hook(self, name: str) -> None:
+        """Take every operation of the hook called `name` off its point, and forget its state.
+
+        Its other methods, ``teardown`` among them, are no longer called.
+
+        Raises:
+            MissingKey: if no module is registered under that name.
+        """
+        self.complete_modules()
+        if name not in self.modules:
+            raise MissingKey(
+                f"no hook {name!r} to remove{did_you_mean(name, self.modules)}: registered are "
+                f"{', '.join(self.modules) or 'none'}."
+            )
+        self.hooks.remove(self.modules.pop(name))
+
+    def swap_hook(self, name: str, hook: Any) -> None:
+        """Register `hook` in place of the one called `name`, under that name.
+
+        It hangs where its own ``register`` hangs it; among equal priorities it comes last.
+
+        Raises:
+            MissingKey: if there is none of that name; nothing is changed then, nor if `hook` cannot
+                be registered.
+        """
+        modules, registrations = dict(self.modules), self.hooks.registrations()
+        self.remove_hook(name)
+        try:
+            hook.register(self, name)
+        except Exception:
+            self.modules = modules
+            self.hooks.restore(registrations)
+            raise
 
     def complete_modules(self) -> None:
         """Register the state of every operation whose owner has some and did not say so."""

@@ -89,6 +89,8 @@ class MetricLog:
     def __init__(self, logger: Logger | None, interval: int) -> None:
         self.progress: dict[str, float] = {}
         """Of the last row, what is to show on the progress bar."""
+        self.latest: dict[str, float] = {}
+        """Every metric as it was in the last row that had it."""
         self._logger = logger
         self._interval = interval
         self._means = RunningMeans()
@@ -112,6 +114,7 @@ class MetricLog:
         row = self._means.numbers()
         self._means.clear()
         self._last_row = frames
+        self.latest |= row
         self.progress = {name: row[name] for name in self._on_progress_bar if name in row}
         if self._logger is not None and row:
             self._logger.log_metrics(row, frames)
@@ -119,13 +122,18 @@ class MetricLog:
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken in since the last row, and where that was."""
-        return {"means": self._means.state_dict(), "last_row": self._last_row}
+        return {
+            "means": self._means.state_dict(),
+            "last_row": self._last_row,
+            "latest": dict(self.latest),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
-        same_keys(state, ("means", "last_row"), owner="MetricLog")
+        same_keys(state, ("means", "last_row", "latest"), owner="MetricLog")
         self._means.load_state_dict(state["means"])
         self._last_row = int(state["last_row"])
+        self.latest = dict(state["latest"])
 
 
 def _as_floats(values: Iterable[Any]) -> list[float]:

@@ -119,8 +119,12 @@ class PPOTrainer(Trainer):
         Throughput().register(self)
 
     @classmethod
-    def from_config(cls, config: PPOConfig) -> PPOTrainer:
+    def from_config(cls, config: PPOConfig, *, resume: bool = False) -> PPOTrainer:
         """Build environments, networks, loss, optimizer, logger and hooks from a configuration.
+
+        Args:
+            config: the settings.
+            resume: go on in a run directory that is there, instead of beginning one.
 
         Raises:
             InvalidValue: for an unknown environment.
@@ -130,10 +134,10 @@ class PPOTrainer(Trainer):
         check_config(config, PPOConfig)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
-            return cls._build(config)
+            return cls._build(config, resume)
 
     @classmethod
-    def _build(cls, config: PPOConfig) -> PPOTrainer:
+    def _build(cls, config: PPOConfig, resume: bool) -> PPOTrainer:
         env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
         actor_critic, normalizer = build_policy(
             config, env.single_observation_space, env.single_action_space
@@ -141,7 +145,7 @@ class PPOTrainer(Trainer):
         optimizer = torch.optim.Adam(
             actor_critic.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
         )
-        run = begin_run(config, "ppo")
+        run = begin_run(config, "ppo", resume=resume)
         trainer = cls(
             collector=make_collector(
                 config, env, actor_critic, normalizer, steps_per_env=config.steps_per_env

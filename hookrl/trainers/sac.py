@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import torch
+from gymnasium import spaces
 
 from hookrl.collectors import ObservationNormalizer
-from hookrl.configs import SACConfig
-from hookrl.envs import make_vector_env
+from hookrl.configs import EntropyRegularizedConfig, SACConfig
 from hookrl.hooks import (
     BufferSize,
     EpisodeStatistics,
@@ -33,10 +32,11 @@ from hookrl.state import Seeds, integer_seed
 from hookrl.trainers.assembly import (
     begin_run,
     check_config,
-    make_collector,
-    make_replay_buffer,
+    make_environments,
+    make_normalizer,
+    network_options,
+    off_policy_options,
     register_run_hooks,
-    trainer_options,
 )
 from hookrl.trainers.trainer import Trainer
 
@@ -48,18 +48,19 @@ TAGS = {
 }
 
 
-class SACTrainer(Trainer):
-    """SAC from ready components; `from_config` builds them all.
+class EntropyRegularizedTrainer(Trainer):
+    """What both forms of SAC share: every hook.
 
     Args:
         collector: yields batches ``[envs, time]``; an inner loop follows each.
         total_frames: as for `Trainer`.
-        loss_module: has ``critics`` and ``target_critics``, as `SACLoss`.
+        loss_module: has ``critics`` and ``target_critics``, as `SACLoss` and `DiscreteSACLoss`.
         optimizers: by name, each with the losses that it minimises the sum of.
         replay_buffer: hookrl's or torchrl's.
         gradient_steps: optimization steps after each batch.
         learning_starts: frames collected before the first.
-        tau: how far each step moves the target critics.
+        target_interval: optimization steps between updates of the target critics.
+        tau: how far each moves them; 1 copies.
         **options: everything else that `Trainer` takes.
     """
 
@@ -73,6 +74,7 @@ class SACTrainer(Trainer):
         replay_buffer: Any,
         gradient_steps: int = 1,
         learning_starts: int = 0,
+        target_interval: int = 1,
         tau: float = 0.005,
         **options: Any,
     ) -> None:
@@ -88,15 +90,28 @@ class SACTrainer(Trainer):
         NaNGuard().register(self)
         for name, (optimizer, components) in optimizers.items():
             OptimizerHook(optimizer, components).register(self, name)
-        TargetUpdate(loss_module.critics, loss_module.target_critics, tau=tau).register(self)
+        critics, target_critics = loss_module.critics, loss_module.target_critics
+        TargetUpdate(critics, target_critics, tau=tau, every=target_interval).register(self)
         EpisodeStatistics().register(self)
-        BufferSize(replay_buffer).register(self)
+        BufferSize().register(self)
         LogLosses(TAGS).register(self)
         Throughput().register(self)
 
+
+class SACTrainer(EntropyRegularizedTrainer):
+    """SAC from ready components; `from_config` builds them all.
+
+    Args:
+        **components: those of `EntropyRegularizedTrainer`, with a loss such as `SACLoss`.
+    """
+
     @classmethod
-    def from_config(cls, config: SACConfig) -> SACTrainer:
+    def from_config(cls, config: SACConfig, *, resume: bool = False) -> SACTrainer:
         """Build environments, networks, loss, optimizers, replay, logger and hooks from a config.
+
+        Args:
+            config: the settings.
+            resume: go on in a run directory that is there, instead of beginning one.
 
         Raises:
             InvalidValue: for an unknown environment or device.
@@ -106,72 +121,78 @@ class SACTrainer(Trainer):
         check_config(config, SACConfig)
         # The same threads as in training: a factorisation's last bits depend on their number.
         with torch_threads(config.torch_threads):
-            return cls._build(config)
+            return cls._build(config, resume)
 
     @classmethod
-    def _build(cls, config: SACConfig) -> SACTrainer:
-        env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
-        spaces = env.single_observation_space, env.single_action_space
-        policy, normalizer = build_policy(config, *spaces)
-        seeds = Seeds(config.seed)
-        critics = TwinCritics.from_spaces(
-            *spaces,
-            hidden_sizes=config.network.hidden_sizes,
-            activation=config.network.activation,
-            generator=seeds.torch("critics"),
-        ).to(config.device)
+    def _build(cls, config: SACConfig, resume: bool) -> SACTrainer:
+        env = make_environments(
+            config,
+            spaces.Box,
+            trainer=cls.__name__,
+            otherwise="DiscreteSACTrainer is for Discrete actions",
+        )
+        policy, normalizer = build_policy(
+            config, env.single_observation_space, env.single_action_space
+        )
         loss = SACLoss(
             policy,
-            critics,
+            build_critics(config, env.single_observation_space, env.single_action_space),
             gamma=config.gamma,
             alpha_init=config.alpha,
             fixed_alpha=not config.learn_alpha,
             loss_function=config.loss_function,
-            seed=integer_seed(seeds.sequence("loss")),
+            seed=integer_seed(Seeds(config.seed).sequence("loss")),
         )
-
-        def adam(parameters: Any) -> torch.optim.Adam:
-            return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-
-        optimizers: dict[str, tuple[torch.optim.Optimizer, list[str]]] = {
-            "actor": (adam(policy.parameters()), ["loss_actor"]),
-            "critic": (adam(critics.parameters()), ["loss_qvalue"]),
-        }
-        if config.learn_alpha:
-            optimizers["alpha"] = (adam([loss.log_alpha]), ["loss_alpha"])
-        run = begin_run(config, "sac")
+        run = begin_run(config, "sac", resume=resume)
         trainer = cls(
-            collector=make_collector(
+            loss_module=loss,
+            optimizers=make_optimizers(config, loss),
+            **off_policy_options(
                 config,
+                run,
                 env,
                 policy,
                 normalizer,
-                steps_per_env=config.steps_per_env,
                 init_random_frames=config.replay.learning_starts,
             ),
-            loss_module=loss,
-            optimizers=optimizers,
-            replay_buffer=make_replay_buffer(config.replay, config.gamma),
-            gradient_steps=config.gradient_steps,
-            learning_starts=config.replay.learning_starts,
-            tau=config.tau,
-            clip_norm=config.max_grad_norm,
-            **trainer_options(config, run),
         )
         register_run_hooks(trainer, config, run, policy, normalizer)
         return trainer
 
 
 def build_policy(
-    config: SACConfig, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+    config: SACConfig, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
 ) -> tuple[SquashedGaussianPolicy, ObservationNormalizer | None]:
     """Build the policy, with weights drawn by the config's seed, and the normaliser if any."""
     policy = SquashedGaussianPolicy.from_spaces(
-        observation_space,
-        action_space,
-        hidden_sizes=config.network.hidden_sizes,
-        activation=config.network.activation,
-        generator=Seeds(config.seed).torch("policy"),
+        observation_space, action_space, **network_options(config, "policy")
     ).to(config.device)
-    normalizer = ObservationNormalizer(observation_space) if config.normalize_observation else None
-    return policy, normalizer
+    return policy, make_normalizer(config, observation_space)
+
+
+def build_critics(
+    config: EntropyRegularizedConfig,
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+) -> TwinCritics:
+    """Build the critics of either form, with weights drawn by the config's seed."""
+    return TwinCritics.from_spaces(
+        observation_space, action_space, **network_options(config, "critics")
+    ).to(config.device)
+
+
+def make_optimizers(
+    config: EntropyRegularizedConfig, loss: Any
+) -> dict[str, tuple[torch.optim.Optimizer, list[str]]]:
+    """Give policy, critics and, where it is learned, temperature an optimizer each."""
+
+    def adam(parameters: Any) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+
+    optimizers: dict[str, tuple[torch.optim.Optimizer, list[str]]] = {
+        "actor": (adam(loss.policy.parameters()), ["loss_actor"]),
+        "critic": (adam(loss.critics.parameters()), ["loss_qvalue"]),
+    }
+    if config.learn_alpha:
+        optimizers["alpha"] = (adam([loss.log_alpha]), ["loss_alpha"])
+    return optimizers

@@ -101,14 +101,10 @@ class TorchrlNames(Checkpointing):
         _complete(self.loss_module)
         return super().state_dict()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned.
-
-        Raises:
-            MissingKey: if the trainer is assembled differently; nothing is changed then.
-        """
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Restore what `state_dict` returned; see `Checkpointing.load_state_dict`."""
         _complete(self.loss_module)
-        super().load_state_dict(state)
+        super().load_state_dict(state, strict)
 
     @property
     def app_state(self) -> dict[str, Any]:

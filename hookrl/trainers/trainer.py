@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tensordict import TensorDictBase
 
-from hookrl.errors import InvalidType, InvalidValue
+from hookrl.checkpoints import CheckpointStore
+from hookrl.errors import InvalidType, InvalidValue, did_you_mean
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.progress import ProgressBar
 from hookrl.loggers import as_logger
 from hookrl.state import integer_seed, seed_process
+from hookrl.trainers.checkpointing import require_exact
 from hookrl.trainers.describe import describe
 from hookrl.trainers.metrics import MetricLog, RunningMeans
+from hookrl.trainers.signals import ending_in_good_order
 from hookrl.trainers.step import EagerStep, OptimizationStep
 from hookrl.trainers.torchrl_names import TorchrlNames
 
@@ -47,9 +51,16 @@ class Trainer(TorchrlNames):
         log_interval: frames between rows of metrics; 0 or None logs nothing.
         save_trainer_file: where checkpoints go: a ``.pt`` file for the torch backend, a directory
             for torchsnapshot (environment variable ``CKPT_BACKEND``).
+        checkpoints: a folder of checkpoints instead of one.
+        save_in_background: go on while a checkpoint is written, from a copy of the state.
+        save_errors: "raise" ends training when a checkpoint cannot be written, "warn" goes on.
+        exact_resume: "require" refuses environments whose state cannot be saved, and to go on where
+            other numbers may come out; "best" warns; "off" says nothing.
+        train_time_limit: seconds after which training saves and ends in good order; None: none.
 
     Raises:
-        InvalidValue: for counts below their minimum.
+        InvalidValue: for counts below their minimum, unknown choices, two places for checkpoints,
+            or exact_resume="require" with a collector that cannot resume exactly.
         InvalidType: for a collector or loss module of the wrong kind.
     """
 
@@ -70,6 +81,11 @@ class Trainer(TorchrlNames):
         save_trainer_interval: int | None = 10_000,
         log_interval: int | None = 10_000,
         save_trainer_file: str | Path | None = None,
+        checkpoints: CheckpointStore | None = None,
+        save_in_background: bool = False,
+        save_errors: Literal["raise", "warn"] = "raise",
+        exact_resume: Literal["require", "best", "off"] = "best",
+        train_time_limit: float | None = None,
     ) -> None:
         _at_least(1, total_frames=total_frames, frame_skip=frame_skip)
         _at_least(
@@ -92,6 +108,15 @@ class Trainer(TorchrlNames):
                 f"loss_module is a {type(loss_module).__name__}: expected a callable from a "
                 "TensorDict to a TensorDict."
             )
+        check_choice("save_errors", save_errors, ("raise", "warn"))
+        check_choice("exact_resume", exact_resume, ("require", "best", "off"))
+        if save_trainer_file is not None and checkpoints is not None:
+            raise InvalidValue(
+                "save_trainer_file and checkpoints for a Trainer: expected at most one place for "
+                "checkpoints."
+            )
+        if exact_resume == "require":
+            require_exact(collector)
         super().__init__(seed)
         self.collector = collector
         self.total_frames = total_frames
@@ -104,7 +129,13 @@ class Trainer(TorchrlNames):
         self.clip_norm = clip_norm
         self.save_trainer_interval = save_trainer_interval or 0
         self.save_trainer_file = save_trainer_file
+        self.checkpoints = checkpoints
+        self.save_in_background = save_in_background
+        self.save_errors = save_errors
+        self.exact_resume = exact_resume
+        self.train_time_limit = train_time_limit
         self.last_save = 0
+        self.config: Mapping[str, Any] | None = None
         self.replay_buffer: Any = None
 
         self.optim_steps = 0
@@ -134,8 +165,12 @@ class Trainer(TorchrlNames):
     # ------------------------------------------------------------------ the loop
 
     def train(self) -> None:
-        """Train until `total_frames` were collected, a hook asks to stop, or the data ends."""
-        with self._hooks_around_training():
+        """Train until `total_frames` were collected, a hook asks to stop, or the data ends.
+
+        With a place for checkpoints, SIGINT and SIGTERM end training after the current batch, save,
+        and then do what they always do; a second one kills the process at once.
+        """
+        with self._good_order(), self._hooks_around_training():
             for batch in self._batches():
                 self._count_frames(batch)
                 batch = self.hooks["batch_process"].replace(batch)
@@ -167,6 +202,7 @@ class Trainer(TorchrlNames):
     def _batches(self) -> Iterator[TensorDictBase]:
         """Batches, for as long as training should go on."""
         source = iter(self.collector)
+        limit, start = self.train_time_limit, time.monotonic()
         while not self._stop and self.collected_frames < self.total_frames:
             if self.hooks.stale:
                 self._take_up_hooks()
@@ -177,6 +213,8 @@ class Trainer(TorchrlNames):
                 self.stop_reason = "the collector has no more batches"
                 return
             yield batch
+            if limit is not None and time.monotonic() - start >= limit:
+                self.request_stop(f"the time limit of {limit:g} s was reached")
 
     def _count_frames(self, batch: TensorDictBase) -> None:
         if not isinstance(batch, TensorDictBase):
@@ -198,18 +236,29 @@ class Trainer(TorchrlNames):
                 seed_process(self.seeds.sequence("process"))
             self._seed_process = False
             self._take_up_hooks()
+            self.check_machine()
             yield
-            self.metrics.write(self.collected_frames, force=True)
-            if self.save_trainer_file is not None:
+            if self._saves and not 0 < self.collected_frames == self.last_save:
+                # Before the last row, which a run that is prolonged writes when it is due.
                 self.save_trainer(force_save=True)
+            self.metrics.write(self.collected_frames, force=True)
             self.call_methods("on_train_end")
             self.metrics.write(self.collected_frames, force=True)
+            self.finish_saving()
         except BaseException as error:
             failure = error
             raise
         finally:
             self._started.clear()
             self._teardown(failure)
+
+    def _good_order(self) -> contextlib.AbstractContextManager[None]:
+        """Signals end training in good order if there is something to be saved by that."""
+        return ending_in_good_order(self.request_stop) if self._saves else contextlib.nullcontext()
+
+    @property
+    def _saves(self) -> bool:
+        return self.save_trainer_file is not None or self.checkpoints is not None
 
     def _take_up_hooks(self) -> None:
         """Fix the order of the hooks and start those that are new, before a batch."""
@@ -290,6 +339,15 @@ class Trainer(TorchrlNames):
     def progress(self) -> dict[str, float]:
         """The metrics of the last row that are to show on the progress bar."""
         return self.metrics.progress
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise InvalidValue unless `value` is one of `choices`."""
+    if value not in choices:
+        raise InvalidValue(
+            f"{name}={value!r} for a Trainer{did_you_mean(str(value), choices)}: expected one of "
+            f"{', '.join(choices)}."
+        )
 
 
 def _closer(part: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import OrderedDict, namedtuple
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from faults.malice_torch import SKELETONS
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from states import DTYPES, assert_same, states
 
 from hookrl.checkpoints import decode, encode
-from hookrl.errors import InvalidType
+from hookrl.errors import InvalidType, InvalidValue
 
 
 @settings(deadline=None)
@@ -108,6 +111,8 @@ def test_optimizer_state_comes_back_as_it_was() -> None:
         (object(), "object"),
         (len, "builtin_function_or_method"),
         (torch.zeros(2, 2).to_sparse(), "Tensor"),
+        (torch.zeros(2, device="meta"), "Tensor"),
+        (torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.qint8), "Tensor"),
         (torch.Generator(), "Generator"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -126,6 +131,90 @@ def test_an_unsupported_state_as_a_whole_is_named_too() -> None:
         encode(set())
 
 
-def test_an_unsupported_key_is_refused() -> None:
-    with pytest.raises(InvalidType, match="the state at /a is a frozenset"):
-        encode({"a": {frozenset(): 1}})
+@pytest.mark.parametrize("key", [frozenset(), b"", torch.ones(()), (1, b"")], ids=repr)
+def test_an_unsupported_key_is_refused(key: Any) -> None:
+    with pytest.raises(InvalidType, match="the state at /a has a .* for a key: expected a plain"):
+        encode({"a": {key: 1}})
+
+
+def test_a_tensor_of_a_wrapping_class_is_named() -> None:
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged)
+    with pytest.raises(InvalidType, match="the state at /a is a NestedTensor"):
+        encode({"a": nested})
+
+
+def test_conjugation_and_negation_that_are_put_off_are_done() -> None:
+    value = torch.tensor([1 + 2j, 3 - 4j])
+    assert_same(decode(*encode(value.conj())), torch.tensor([1 - 2j, 3 + 4j]))
+    assert_same(decode(*encode(value.conj().imag)), torch.tensor([-2.0, 4.0]))
+
+
+def test_several_keys_that_are_nan_stay_apart() -> None:
+    state = {math.nan: 1, float("nan"): 2, (float("nan"),): 3}
+    assert [*decode(*encode(state)).values()] == [1, 2, 3]
+
+
+def test_a_state_that_contains_itself_is_an_error() -> None:
+    state: dict[str, Any] = {"name": "a"}
+    state["self"] = state
+    with pytest.raises(InvalidValue) as caught:
+        encode(state)
+    assert str(caught.value) == (
+        "the state at /self/self/self/self/self/self/self/self… is nested deeper than the 100 "
+        "levels that a checkpoint can hold: does it contain itself?"
+    )
+
+
+def test_what_is_nested_as_deep_as_allowed_comes_back() -> None:
+    state: Any = torch.ones(())
+    for _ in range(100):
+        state = [state]
+    assert_same(decode(*encode(state)), state)
+    with pytest.raises(InvalidValue, match="nested deeper"):
+        encode([state])
+
+
+def test_an_integer_of_thousands_of_digits_is_an_error() -> None:
+    with pytest.raises(InvalidValue, match="the state has a value that cannot be stored"):
+        encode({"a": 10**5000})
+
+
+# ---------------------------------------------------------------- skeletons of another origin
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_a_malformed_skeleton_is_refused(skeleton: str) -> None:
+    with pytest.raises(InvalidValue, match=r"\A[^\n]*\.\Z"):
+        decode(skeleton, {"t0": torch.ones(2)})
+
+
+@pytest.mark.parametrize("skeleton", [None, 1, b"1", ["1"], {"list": []}], ids=repr)
+def test_a_skeleton_that_is_no_text_is_refused(skeleton: Any) -> None:
+    with pytest.raises(InvalidValue, match="the skeleton of the state is a .*: expected text"):
+        decode(skeleton, {})
+
+
+def test_the_text_says_what_is_wrong() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        decode('{"dict": [["a", {"tensor": "t1"}]]}', {"t0": torch.ones(2)})
+    assert str(caught.value) == (
+        "the skeleton of the state has a reference to 't1', which is no tensor of its own."
+    )
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["t0", "a", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["tensor", "list", "tuple", "dict", "other"]), inner, max_size=2
+        )
+    ),
+)
+
+
+@given(json_values)
+def test_any_json_is_either_a_state_or_refused(value: Any) -> None:
+    with contextlib.suppress(InvalidValue):
+        state = decode(json.dumps(value), {"t0": torch.ones(2)})
+        assert_same(decode(*encode(state)), state)

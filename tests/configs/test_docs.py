@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from hookrl.configs import PPOConfig, field_docs
+from typing import Any
+
+import pytest
+
+from hookrl.configs import DiscreteSACConfig, DQNConfig, PPOConfig, SACConfig, field_docs
 
 
-def test_every_field_is_documented() -> None:
-    assert [row.name for row in field_docs(PPOConfig) if not row.doc] == []
+@pytest.mark.parametrize("config_type", [PPOConfig, DQNConfig, SACConfig, DiscreteSACConfig])
+def test_every_field_is_documented(config_type: type[Any]) -> None:
+    assert [row.name for row in field_docs(config_type) if not row.doc] == []
+
+
+def test_a_docstring_of_a_subclass_replaces_that_of_its_parent() -> None:
+    docs = {row.name: row.doc for row in field_docs(SACConfig)}
+    assert docs["learn_alpha"].endswith("the entropy stays at minus the dimensions of an action.")
 
 
 def test_nested_fields_have_dotted_names_and_their_defaults() -> None:

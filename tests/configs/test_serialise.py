@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from hookrl.configs import NetworkConfig, PPOConfig, from_plain, to_plain
+from hookrl.configs import (
+    DiscreteSACConfig,
+    DQNConfig,
+    NetworkConfig,
+    PPOConfig,
+    SACConfig,
+    from_plain,
+    to_plain,
+)
 from hookrl.errors import InvalidType, MissingKey
 
 
@@ -18,6 +27,12 @@ def test_config_survives_json() -> None:
         network=NetworkConfig(hidden_sizes=(8,)),
     )
     assert from_plain(PPOConfig, json.loads(json.dumps(to_plain(config)))) == config
+
+
+@pytest.mark.parametrize("config_type", [PPOConfig, DQNConfig, SACConfig, DiscreteSACConfig])
+def test_defaults_survive_json(config_type: type[Any]) -> None:
+    config = config_type()
+    assert from_plain(config_type, json.loads(json.dumps(to_plain(config)))) == config
 
 
 def test_missing_fields_take_their_defaults() -> None:

@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from states import assert_same
 from tensordict import TensorDict
+from tensordict.nn import InteractionType
+from tensordict.nn.probabilistic import interaction_type
 from toys import QuadraticLoss, make_trainer
 
 from hookrl.checkpoints import encode
@@ -64,7 +67,7 @@ def validation(environment=None, network=None, **options):
 
 
 def metrics(hook):
-    report = hook(None)
+    report = hook.evaluate()
     report.pop("log_pbar")
     return report
 
@@ -117,8 +120,8 @@ def test_every_evaluation_starts_from_the_same_states_however_many_play_side_by_
     first = validation(one, num_envs=2)
     second = validation(other, num_envs=num_envs)
     second.load_state_dict(first.state_dict())
-    first(None)
-    second(None)
+    first.evaluate()
+    second.evaluate()
     assert set(one.starts) == set(other.starts)
 
 
@@ -135,9 +138,9 @@ def test_the_seed_of_the_trainer_chooses_the_initial_states():
 
 def test_the_initial_states_survive_a_resume_even_without_a_seed():
     hook, resumed = validation(one := Records()), validation(other := Records())
-    hook(None)
+    hook.evaluate()
     resumed.load_state_dict(hook.state_dict())
-    resumed(None)
+    resumed.evaluate()
     assert one.starts == other.starts
 
 
@@ -170,7 +173,7 @@ def test_evaluating_leaves_the_training_data_as_it_was():
 def test_evaluating_leaves_the_generators_of_the_process_alone():
     hook = validation()
     before = generators_state()
-    hook(None)
+    hook.evaluate()
     after = generators_state()
     assert torch.equal(before["torch"], after["torch"])
     assert torch.equal(before["numpy"]["keys"], after["numpy"]["keys"])
@@ -189,7 +192,7 @@ def test_the_statistics_of_a_normaliser_stay_as_they_are():
     normalizer = ObservationNormalizer(Guess.observation_space)
     normalizer(np.ones((3, 2), dtype=np.float32))
     skeleton, tensors = encode(normalizer.state_dict())
-    validation(view=normalizer.frozen)(None)
+    validation(view=normalizer.frozen).evaluate()
     skeleton_after, tensors_after = encode(normalizer.state_dict())
     assert skeleton_after == skeleton
     assert all(torch.equal(tensors_after[name], tensor) for name, tensor in tensors.items())
@@ -202,7 +205,7 @@ def test_the_policy_sees_observations_through_the_view():
         seen.append(tensordict["observation"].clone())
         return tensordict.set("action", torch.zeros(*tensordict.batch_size, 1))
 
-    validation(network=record, view=lambda raw: np.full_like(raw, 7.0))(None)
+    validation(network=record, view=lambda raw: np.full_like(raw, 7.0)).evaluate()
     assert all((observation == 7.0).all() for observation in seen)
 
 
@@ -227,10 +230,66 @@ def test_its_environments_are_closed_when_training_fails():
 
 @pytest.mark.parametrize("wrong", [{"record_interval": 0}, {"episodes": 0}])
 def test_counts_below_one_are_refused(wrong):
-    with pytest.raises(InvalidValue, match="expected at least 1 each"):
+    with pytest.raises(InvalidValue, match="=0 of LogValidationReward: expected at least 1"):
         validation(**wrong)
 
 
 def test_a_ready_vector_environment_is_refused():
     with pytest.raises(InvalidType, match="expected an id or functions"):
         validation(make_vector_env(Records()))
+
+
+# ---------------------------------------------------------------- a policy that explores
+
+
+def exploring(**options):
+    hook = validation(exploration_type=InteractionType.RANDOM, **options)
+    hook.set_seed(np.random.SeedSequence(0))
+    return hook
+
+
+def test_a_policy_may_explore_and_does_so_alike_every_time():
+    calm = validation(network=(network := policy()))
+    calm.set_seed(np.random.SeedSequence(0))
+    hook = exploring(network=network)
+    assert metrics(hook) == metrics(hook)
+    assert metrics(hook) != metrics(calm)
+
+
+def test_random_actions_can_be_evaluated():
+    hook = LogValidationReward(
+        policy_exploration=None,
+        environment=Records(),
+        record_interval=1,
+        exploration_type=InteractionType.RANDOM,
+    )
+    assert metrics(hook)["eval/std_reward"] > 0
+
+
+def test_a_foreign_policy_explores_without_touching_the_generators_of_the_process():
+    kinds = []
+
+    def act(tensordict):
+        kinds.append(interaction_type())
+        return tensordict.set("action", torch.rand(*tensordict.batch_size, 1))
+
+    hook = exploring(network=act)
+    before = generators_state()
+    first = metrics(hook)
+    assert_same(generators_state(), before)
+    torch.rand(1)
+    assert metrics(hook) == first
+    assert set(kinds) == {InteractionType.RANDOM}
+
+
+def test_another_way_to_act_is_refused():
+    with pytest.raises(InvalidValue, match="exploration_type=.* expected .*deterministic"):
+        validation(exploration_type=InteractionType.MEDIAN)
+
+
+def test_without_a_number_ten_episodes_are_played_side_by_side():
+    hook = LogValidationReward(
+        policy_exploration=policy(), environment=(records := Records()), record_interval=1
+    )
+    hook.evaluate()
+    assert len(records.starts) == 10

@@ -57,6 +57,13 @@ def test_more_minibatches_than_valid_frames_are_refused():
         Minibatches(3).start(numbered_batch(1, 2))
 
 
+def test_a_hook_that_is_not_shown_the_batch_says_what_is_missing():
+    trainer = make_trainer(1)
+    trainer.register_op("process_optim_batch", Minibatches(2))
+    with pytest.raises(InvalidValue, match="no batch to cut: expected its start .*'batch_process'"):
+        trainer.train()
+
+
 def test_what_a_hook_ahead_returns_is_what_is_cut():
     trainer, seen = make_trainer([make_batch()], optim_steps_per_batch=None), []
     count = iter(range(10))

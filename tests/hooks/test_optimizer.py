@@ -123,7 +123,7 @@ def test_a_component_that_does_not_exist_is_named_with_the_nearest():
 def test_losses_without_the_prefix_are_refused():
     trainer = make_trainer(1)
     trainer.loss_module = lambda sub_batch: TensorDict({"objective": torch.ones(())}, [])
-    with pytest.raises(MissingKey, match="no entry of the losses starts with 'loss_'"):
+    with pytest.raises(MissingKey, match="no entry of the losses is 'loss' or starts with 'loss_'"):
         trainer.train()
 
 

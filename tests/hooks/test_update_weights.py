@@ -41,6 +41,21 @@ def test_optimization_steps_can_be_counted_instead():
     assert [steps for steps, _ in calls] == [3, 6]
 
 
+def test_the_steps_since_the_last_update_survive_a_checkpoint():
+    def assembled():
+        trainer = make_trainer(1)
+        receiver = Receiver(trainer)
+        UpdateWeights(receiver, 3, interval_unit="optim_steps").register(trainer)
+        return trainer, receiver
+
+    (one, _), (other, receiver) = assembled(), assembled()
+    one.collector.batches *= 2
+    one.train()  # four steps, an update after the third
+    other.load_state_dict(one.state_dict())
+    other.train()
+    assert [steps for steps, _ in receiver.calls] == [6]
+
+
 def test_a_getter_gives_the_weights():
     assert run(1, policy_weights_getter=lambda: "weights") == [(2, "weights")]
 

@@ -1,11 +1,14 @@
 """torchrl's collectors and replay buffers, unchanged, in hookrl's trainer."""
 
+import copy
+
 import pytest
 import torch
 from interop.training import logged, make_trainer, watch
+from tensordict import TensorDict
 from torch import nn
 from torchrl import trainers as torchrl
-from torchrl.collectors import Collector
+from torchrl.collectors import Collector, MultiSyncCollector
 from torchrl.data import (
     LazyMemmapStorage,
     LazyTensorStorage,
@@ -75,6 +78,30 @@ def test_a_seed_makes_two_collectors_collect_alike():
         batches.append(watch(trainer, "post_steps_log"))
         trainer.train()
     assert torch.equal(batches[0][0]["observation"], batches[1][0]["observation"])
+
+
+def test_a_collector_in_another_process_is_sent_the_weights():
+    network = nn.Linear(4, 2)
+    with torch.no_grad():
+        network.weight.zero_()
+        network.bias.copy_(torch.tensor([1.0, 0.0]))
+    policy = QValueActor(network, in_keys=["observation"], spec=OneHot(2))
+    # A copy, since the weights of what it is given are shared with the process anyway.
+    source = MultiSyncCollector(
+        [cartpole], copy.deepcopy(policy), frames_per_batch=20, total_frames=-1
+    )
+    trainer = make_trainer(collector=source, total_frames=40)
+    trainer.register_op("post_steps", lambda: network.bias.data.copy_(torch.tensor([0.0, 1.0])))
+    hooks.UpdateWeights(
+        source, policy_weights_getter=lambda: TensorDict.from_module(policy).data
+    ).register(trainer)
+    seen = watch(trainer, "post_steps_log")
+    trainer.train()
+    assert [batch["action"].float().view(-1, 2).mean(0).tolist() for batch in seen] == [
+        [1, 0],
+        [0, 1],
+    ]
+    assert source.closed
 
 
 BUFFERS = {

@@ -105,7 +105,11 @@ def with_entry(key, value):
 
 FLAT = torch.zeros(2, 6)
 MISTAKES = {
-    "no action": (without("action"), KeyError, "lacks 'action'; it has 'action_log_prob'"),
+    "no action": (
+        without("action"),
+        KeyError,
+        "lacks 'action' .did you mean 'action_log_prob'.*; it has 'action_log_prob', ",
+    ),
     "no observation": (without("observation"), KeyError, "lacks 'observation'"),
     "no next observation": (without(("next", "observation")), KeyError, "lacks .'next', 'obs"),
     "no truncated": (without(("next", "truncated")), KeyError, "lacks .'next', 'truncated'"),

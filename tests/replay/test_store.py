@@ -1,5 +1,8 @@
 """Every transition that can be drawn, against a buffer of plain lists."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +17,7 @@ from replay.reference import (
     everything,
 )
 
-from hookrl.replay import ReplayBuffer
+from hookrl.replay import PrioritizedSampler, ReplayBuffer, UniformSampler
 
 GAMMA = 0.9
 
@@ -221,6 +224,55 @@ def test_observations_and_actions_may_be_nested():
 def test_files_hold_what_memory_holds(tmp_path_factory, seed, n_step, lengths):
     directory = tmp_path_factory.mktemp("replay")
     check(Stream(seed, 2, breaks=0.1), 14, n_step, lengths, directory=directory)
+
+
+def file_behind(tensor):
+    """The file that the memory of a tensor is mapped from; None if it is memory."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, _, _, _, _, *name = line.split(maxsplit=5)
+        start, stop = (int(bound, 16) for bound in span.split("-"))
+        if start <= tensor.data_ptr() < stop:
+            return Path(name[0]) if name else None
+    raise AssertionError("no mapping holds the tensor")
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_with_a_directory_every_table_is_a_file_s_and_takes_no_memory(tmp_path, in_files):
+    buffer = ReplayBuffer(4000, batch_size=1, directory=tmp_path if in_files else None)
+    stream = Stream(0, 2, ends=0.5)
+    for _ in range(3):
+        buffer.extend(as_batch(stream.frames(700)))
+    store = buffer._store
+    for column in (*store.columns.values(), *store.finals.columns):
+        file = file_behind(column.values)
+        assert (file is not None and file.parent == tmp_path) is in_files
+
+
+def calls(function, *arguments):
+    """How many functions are called meanwhile, of Python's and of C's."""
+    counted = []
+    sys.setprofile(lambda frame, event, _: counted.append(event.endswith("call")))
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return sum(counted)
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("sampler", [UniformSampler, PrioritizedSampler])
+def test_nothing_is_done_transition_by_transition(sampler, n_step):
+    buffer = ReplayBuffer(10_000, batch_size=1, n_step=n_step, sampler=sampler())
+    stream = Stream(0, 2, ends=0.0)
+    batches = [as_batch(stream.frames(steps), mask=False) for steps in (50, 10, 1000)]
+    buffer.extend(batches[0])
+    # A few calls more or less, for slots of the side table say, but not one for each of a thousand.
+    assert abs(calls(buffer.extend, batches[1]) - calls(buffer.extend, batches[2])) < 100
+    assert abs(calls(buffer.sample, 10) - calls(buffer.sample, 1000)) < 100
+    if sampler is PrioritizedSampler:
+        few, many = buffer.sample(10)["index"], buffer.sample(1000)["index"]
+        update = buffer.update_priority
+        assert abs(calls(update, few, few + 1.0) - calls(update, many, many + 1.0)) < 100
 
 
 def test_nothing_is_left_in_the_directory(tmp_path):

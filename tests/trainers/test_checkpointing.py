@@ -2,8 +2,11 @@ import pytest
 import torch
 from toys import make_batch, make_trainer
 
+from hookrl.checkpoints import CheckpointStore
+from hookrl.checkpoints.disk import Disk
 from hookrl.errors import InvalidValue, MissingFile, MissingKey
 from hookrl.hooks import CountFramesLog
+from hookrl.trainers import checkpointing
 
 
 @pytest.fixture(params=["torch", "torchsnapshot"])
@@ -60,7 +63,7 @@ def test_a_trainer_assembled_differently_is_refused_before_anything_changes(path
     saved.train()
     other = counting_trainer(1)
     weight = other.loss_module.weight.clone()
-    with pytest.raises(MissingKey, match=r"lacks 'count_frames_log'"):
+    with pytest.raises(MissingKey, match=r"lacks 'modules/count_frames_log'"):
         other.load_from_file(path)
     assert other.collected_frames == 0
     assert torch.equal(other.loss_module.weight, weight)
@@ -85,4 +88,134 @@ def test_metrics_that_were_not_written_yet_are_part_of_the_state(path):
         "post_steps", lambda: states.append(trainer.state_dict()["metrics"]["means"])
     )
     trainer.train()
-    assert states[-1] == {"x": [60.0, 3]}
+    assert states[-1]["x"] == [60.0, 3]
+
+
+def test_a_time_limit_saves_and_ends_in_good_order(path):
+    trainer = counting_trainer(5, path, train_time_limit=1e-9)
+    trainer.train()
+    assert trainer.stop_reason == "the time limit of 1e-09 s was reached"
+    assert counting_trainer(5).load_from_file(path).collected_frames == 10
+
+
+def test_loading_restores_every_part_if_one_refuses(path):
+    class Fussy(CountFramesLog):
+        def load_state_dict(self, state_dict):
+            if state_dict["frame_count"] == 30:
+                raise InvalidValue("no thirties")
+            super().load_state_dict(state_dict)
+
+    saved = counting_trainer(3, path)
+    saved.train()
+    other = make_trainer(1)
+    Fussy().register(other)
+    other.register_op("post_steps", lambda: None, name="cadenced", every=4)
+    weight = other.loss_module.weight.clone()
+    with pytest.raises(InvalidValue, match="no thirties"):
+        other.load_from_file(path)
+    assert torch.equal(other.loss_module.weight, weight)
+    assert other.collected_frames == 0
+    assert not other.modules["optimizer"].optimizer.state
+
+
+def test_without_strict_what_fits_is_taken_and_the_rest_named(path):
+    saved = make_trainer(3, save_trainer_file=path)
+    saved.train()
+    other = counting_trainer(1)
+    with pytest.warns(UserWarning, match="lacks 'modules/count_frames_log'"):
+        other.load_from_file(path, strict=False)
+    assert torch.equal(other.loss_module.weight, saved.loss_module.weight)
+
+
+def test_weights_of_another_shape_are_listed_before_anything_changes(path):
+    saved = make_trainer(1, save_trainer_file=path)
+    saved.train()
+    other = make_trainer(1)
+    other.loss_module.weight = torch.nn.Parameter(torch.zeros(7))
+    with pytest.raises(MissingKey, match=r"'loss_module/weight' is float32 .*, expected .*\[7\]"):
+        other.load_from_file(path)
+    assert other.collected_frames == 0
+
+
+def test_a_store_keeps_checkpoints_by_frame(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints", max_checkpoints=2)
+    counting_trainer(5, checkpoints=store, save_trainer_interval=10).train()
+    assert store.frames() == [40, 50]
+    loaded = counting_trainer(1).load_from_file(tmp_path / "checkpoints")
+    assert loaded.collected_frames == 50
+
+
+def test_a_checkpoint_says_what_it_is_without_being_read(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    trainer = counting_trainer(2, checkpoints=store)
+    trainer.register_op("post_steps_log", lambda batch: {"a": 3.0})
+    trainer.train()
+    about = store.versions.manifest(20).about
+    assert (about["frames"], about["optim_steps"], about["metrics"]["a"]) == (20, 4, 3.0)
+    assert about["exact_resume"] == "impossible"
+    assert about["machine"]["versions"]["torch"] == torch.__version__
+
+
+def test_what_is_saved_in_the_background_is_the_state_of_that_moment(path):
+    trainer = counting_trainer(4, path, save_trainer_interval=10, save_in_background=True)
+    weights = []
+    trainer.register_op("post_steps", lambda: weights.append(trainer.loss_module.weight.clone()))
+    trainer.train()
+    other = counting_trainer(1)
+    other.register_op("post_steps", lambda: None, name="<lambda>")
+    assert torch.equal(other.load_from_file(path).loss_module.weight, weights[-1])
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["at once", "in the background"])
+def test_a_checkpoint_that_cannot_be_written_ends_training(background, path, monkeypatch):
+    trainer = counting_trainer(4, path, save_trainer_interval=10, save_in_background=background)
+    monkeypatch.setattr(Disk, "sync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        trainer.train()
+    assert trainer.collected_frames <= 20
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["at once", "in the background"])
+def test_a_checkpoint_that_cannot_be_written_may_be_a_warning(background, path, monkeypatch):
+    trainer = counting_trainer(
+        4,
+        path,
+        save_trainer_interval=10,
+        save_in_background=background,
+        save_errors="warn",
+    )
+    monkeypatch.setattr(Disk, "sync", full_disk)
+    with pytest.warns(UserWarning, match="a checkpoint was not written, training goes on"):
+        trainer.train()
+    assert trainer.collected_frames == 40
+
+
+def test_exact_resume_cannot_be_required_of_a_plain_iterable():
+    with pytest.raises(InvalidValue, match="exact_resume='require' with a ListCollector"):
+        make_trainer(1, exact_resume="require")
+
+
+def test_two_places_for_checkpoints_are_refused(tmp_path):
+    with pytest.raises(InvalidValue, match="at most one place"):
+        make_trainer(1, save_trainer_file="a.pt", checkpoints=CheckpointStore(tmp_path))
+
+
+@pytest.mark.parametrize("choice", ["exact_resume", "save_errors"])
+def test_unknown_choices_are_answered_with_the_nearest(choice):
+    with pytest.raises(InvalidValue, match=f"{choice}='rquire'.*expected one of"):
+        make_trainer(1, **{choice: "rquire"})
+
+
+def test_another_machine_is_a_warning_or_an_error(path, monkeypatch):
+    counting_trainer(1, path).train()
+    monkeypatch.setattr(checkpointing, "describe_machine", lambda: {"cpu": "another"})
+    with pytest.warns(UserWarning, match="cpu: .* → another"):
+        counting_trainer(1).load_from_file(path).train()
+    required = counting_trainer(1).load_from_file(path)
+    required.exact_resume = "require"
+    with pytest.raises(InvalidValue, match="cpu: .* → another"):
+        required.train()
+
+
+def full_disk(*_):
+    raise OSError(28, "No space left on device")

@@ -1,20 +1,33 @@
-"""DQN and SAC as wholes: nothing but hooks, reproducible, refusing what cannot work."""
+"""DQN and both forms of SAC: nothing but hooks, reproducible, refusing what cannot work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from hookrl.configs import DQNConfig, EvaluationConfig, ReplayConfig, SACConfig
+from hookrl.configs import (
+    DiscreteSACConfig,
+    DQNConfig,
+    EvaluationConfig,
+    ReplayConfig,
+    SACConfig,
+)
 from hookrl.errors import InvalidType, InvalidValue, MissingKey
+from hookrl.hooks import ReplayBufferTrainer
 from hookrl.loggers import read_metrics
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
 from hookrl.runners.evaluate import evaluate_run
-from hookrl.trainers import DQNTrainer, SACTrainer
+from hookrl.trainers import DiscreteSACTrainer, DQNTrainer, SACTrainer
 
 REPLAY = ReplayConfig(capacity=1000, batch_size=16, learning_starts=100)
 SMALL = {"total_frames": 400, "log_interval": 100, "progress_bar": False, "replay": REPLAY}
-ALGORITHMS = {"dqn": (DQNTrainer, DQNConfig), "sac": (SACTrainer, SACConfig)}
+ALGORITHMS = {
+    "dqn": (DQNTrainer, DQNConfig),
+    "sac": (SACTrainer, SACConfig),
+    "discrete_sac": (DiscreteSACTrainer, DiscreteSACConfig),
+}
+PENDULUM = "Box(-2.0, 2.0, (1,), float32)"
 
 
 def build(algorithm, **settings):
@@ -39,10 +52,17 @@ def test_it_is_nothing_but_hooks(algorithm):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_two_runs_of_one_seed_are_bit_identical(tmp_path, algorithm):
     first = run(tmp_path, "first", algorithm, seed=3)
-    torch.rand(1)
+    torch.manual_seed(99)  # what is global must not matter
     second = run(tmp_path, "second", algorithm, seed=3)
     assert all(torch.equal(first[0][name], second[0][name]) for name in first[0])
     assert repr(first[1]) == repr(second[1])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_another_seed_gives_other_networks(algorithm):
+    first, second = (dict(build(algorithm, seed=s).loss_module.named_parameters()) for s in (1, 2))
+    drawn = first.keys() - {"log_alpha"}
+    assert all(not torch.equal(first[name], second[name]) for name in drawn)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +84,26 @@ def test_every_variant_of_dqn_trains(settings):
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learn_alpha": False, "alpha": 0.2, "loss_function": "smooth_l1"},
+        {"replay": ReplayConfig(capacity=500, batch_size=8, learning_starts=52, n_step=3)},
+        {"replay": ReplayConfig(capacity=500, batch_size=8, learning_starts=52, prioritized=True)},
+        {"num_envs": 5, "train_frequency": 20, "gradient_steps": 3, "max_grad_norm": 1.0},
+        {"normalize_observation": True, "evaluation": EvaluationConfig(interval=200, episodes=2)},
+    ],
+    ids=["fixed temperature", "n-step", "prioritized", "many environments", "normalised"],
+)
+@pytest.mark.parametrize("algorithm", ["sac", "discrete_sac"])
+def test_every_variant_of_sac_trains(algorithm, settings):
+    trainer = build(algorithm, **settings)
+    before = [parameter.clone() for parameter in trainer.loss_module.parameters()]
+    trainer.train()
+    after = list(trainer.loss_module.parameters())
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 def test_the_target_network_is_copied_at_its_interval_and_not_between():
     trainer = build("dqn", target_interval=7)
     loss, equal = trainer.loss_module, []
@@ -75,6 +115,19 @@ def test_the_target_network_is_copied_at_its_interval_and_not_between():
     trainer.register_op("post_optim", compare, priority=10)
     trainer.train()
     assert [step + 1 for step, same in enumerate(equal) if same] == [7, 14, 21, 28]
+
+
+def test_the_target_critics_of_discrete_sac_are_copied_at_their_interval_and_not_between():
+    trainer = build("discrete_sac", target_interval=30)
+    loss, equal = trainer.loss_module, []
+
+    def compare():
+        pairs = zip(loss.critics.parameters(), loss.target_critics.parameters(), strict=True)
+        equal.append(all(torch.equal(a, b) for a, b in pairs))
+
+    trainer.register_op("post_optim", compare, priority=10)
+    trainer.train()
+    assert [step + 1 for step, same in enumerate(equal) if same] == [30, 60]
 
 
 def test_epsilon_falls_linearly_over_its_share_of_the_frames():
@@ -104,32 +157,40 @@ def test_sac_acts_at_random_until_learning_starts():
     assert trainer.collector._collected == 100
 
 
-def test_sac_learns_policy_critics_and_temperature():
-    trainer = build("sac", total_frames=150)
+def test_discrete_sac_acts_at_random_until_learning_starts():
+    trainer = build("discrete_sac", total_frames=200)
+    # A policy that would always go right.
+    with torch.no_grad():
+        trainer.loss_module.policy.policy_net[-1].bias.copy_(torch.tensor([-50.0, 50.0]))
+    actions = []
+    trainer.register_op("batch_process", lambda batch: actions.extend(batch["action"].flatten()))
+    trainer.train()
+    assert 30 < sum(actions[:100]) < 70
+    assert sum(actions[100:]) == 100
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "discrete_sac"])
+def test_sac_learns_policy_critics_and_temperature(algorithm):
+    trainer = build(algorithm, total_frames=150)
     before = {n: p.clone() for n, p in trainer.loss_module.named_parameters()}
     trainer.train()
     after = dict(trainer.loss_module.named_parameters())
+    assert {name.split(".")[0] for name in before} == {"policy", "critics", "log_alpha"}
     assert all(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_prioritized_replay_instead_of_uniform_is_one_line():
-    # The hook decides by its buffer: exchanging that is all there is to do.
-    def buffer(sampler):
-        return ReplayBuffer(1000, batch_size=8, sampler=sampler)
+    trainer = build("dqn")
+    prioritized = ReplayBuffer(1000, batch_size=16, sampler=PrioritizedSampler(0.6, 0.4))
 
-    for sampler in (None, PrioritizedSampler(0.6, 0.4)):
-        trainer = build("dqn")
-        other = DQNTrainer(
-            collector=trainer.collector,
-            total_frames=300,
-            loss_module=trainer.loss_module,
-            optimizer=trainer.optimizer,
-            learning_starts=100,
-            progress_bar=False,
-            replay_buffer=buffer(sampler),
-        )
-        assert ("update_priority" in other.describe()) == (sampler is not None)
-        other.train()
+    trainer.swap_hook("replay_buffer", ReplayBufferTrainer(prioritized))
+
+    built = build("dqn", replay=replace(REPLAY, prioritized=True, alpha=0.6, beta=0.4))
+    assert trainer.describe() == built.describe()
+    trainer.train()
+    built.train()
+    weights = [list(one.loss_module.parameters()) for one in (trainer, built)]
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*weights, strict=True))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -138,11 +199,43 @@ def test_a_finished_run_is_evaluated(tmp_path, algorithm):
     assert len(evaluate_run(tmp_path / "run", episodes=3).returns) == 3
 
 
-@pytest.mark.parametrize(("algorithm", "env"), [("dqn", "Pendulum-v1"), ("sac", "CartPole-v1")])
-def test_actions_of_the_wrong_kind_are_refused_in_one_sentence(algorithm, env):
+@pytest.mark.parametrize(
+    ("algorithm", "env", "sentence"),
+    [
+        (
+            "dqn",
+            "Pendulum-v1",
+            "DQNTrainer expects Discrete actions, but those of env='Pendulum-v1' are "
+            f"{PENDULUM}: SACTrainer is for a Box.",
+        ),
+        (
+            "sac",
+            "CartPole-v1",
+            "SACTrainer expects Box actions, but those of env='CartPole-v1' are Discrete(2): "
+            "DiscreteSACTrainer is for Discrete actions.",
+        ),
+        (
+            "discrete_sac",
+            "Pendulum-v1",
+            "DiscreteSACTrainer expects Discrete actions, but those of env='Pendulum-v1' are "
+            f"{PENDULUM}: SACTrainer is for a Box.",
+        ),
+    ],
+)
+def test_actions_of_the_wrong_kind_are_refused_with_the_trainer_to_use(
+    tmp_path, algorithm, env, sentence
+):
     with pytest.raises(InvalidType) as info:
-        build(algorithm, env=env)
-    assert "\n" not in str(info.value)
+        build(algorithm, env=env, run_dir=str(tmp_path / "run"))
+    assert str(info.value) == sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_config_of_the_other_form_of_sac_is_refused():
+    with pytest.raises(InvalidType, match="is a DiscreteSACConfig: expected a SACConfig"):
+        SACTrainer.from_config(DiscreteSACConfig())
+    with pytest.raises(InvalidType, match="is a SACConfig: expected a DiscreteSACConfig"):
+        DiscreteSACTrainer.from_config(SACConfig())
 
 
 def test_a_batch_larger_than_the_buffer_before_warm_up_is_refused():

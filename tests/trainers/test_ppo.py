@@ -112,8 +112,8 @@ def test_evaluation_starts_from_states_that_training_never_starts_from():
     )
     training = trainer.collector.collect()["observation"][:, 0]
     validation = trainer.modules["validation"]
-    seeds = evaluation_seeds(validation.episodes, validation._seed)
-    evaluation, _ = validation._env.reset(seed=seeds)
+    seeds = evaluation_seeds(validation._evaluation.episodes, validation._seed)
+    evaluation, _ = validation._evaluation.env.reset(seed=seeds)
     assert not {tuple(row) for row in training.tolist()} & {
         tuple(row) for row in evaluation.tolist()
     }
@@ -163,6 +163,7 @@ def test_the_run_directory_holds_what_the_readme_says(tmp_path):
         "tensorboard",
         "learning_curve.png",
         "weights.pt",
+        "checkpoints",
     }
 
 

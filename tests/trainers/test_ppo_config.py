@@ -59,6 +59,7 @@ TESTED_BY_BEHAVIOUR = {
     "normalize_reward",
     "network",
     "evaluation",
+    "checkpoint",
     "run_dir",
     "overwrite",
     "progress_bar",
@@ -109,8 +110,9 @@ def test_normalize_observation_normalises_what_training_and_evaluation_see():
         normalize_observation=True,
         evaluation=EvaluationConfig(interval=5, episodes=2, num_envs=2),
     )
-    assert trainer.modules["validation"]._view == trainer.collector.transform.frozen
-    assert trainer.modules["validation"].episodes == 2
+    evaluation = trainer.modules["validation"]._evaluation
+    assert evaluation._view == trainer.collector.transform.frozen
+    assert evaluation.episodes == 2
     assert "5 frames" in trainer.describe()
 
 

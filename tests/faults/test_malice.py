@@ -1,0 +1,28 @@
+"""A checkpoint made with ill intent is refused, runs nothing, and reads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+from faults import malice_manifest, malice_snapshot, malice_torch
+from faults.malice import check_attack
+
+MODULES = [malice_manifest, malice_snapshot, malice_torch]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_an_attack_comes_to_nothing(module: object, folder: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number, attack in enumerate(module.attacks()):
+        place = folder / str(number)
+        place.mkdir()
+        try:
+            check_attack(attack, place)
+        except BaseException as error:
+            error.add_note(attack.what)
+            raise
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100_000, f"{grown} kB more"
