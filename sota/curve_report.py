@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,22 @@ def draw_curves(contents: Contents, out: Path) -> None:
         low, high = [mean - std for mean, std in around], [mean + std for mean, std in around]
         axes.plot(frames, means, color=colour, linewidth=1.5, label=f"hookrl, seed {seed}")
         axes.fill_between(frames, low, high, color=colour, alpha=0.15, linewidth=0)
-    for source, (mean, spread, frames) in about["published"].items():
+    published = sorted(about["published"].items(), key=lambda item: item[1][0])
+    for _, (mean, spread, frames) in published:
         axes.errorbar(frames, mean, yerr=spread or None, fmt="o", markersize=4, color=_FAINT)
-        axes.annotate(
-            source, (frames, mean), (6, -3), textcoords="offset points", fontsize=8, color=_FAINT
-        )
-    longest = max(frames for *_, frames in about["published"].values())
+    longest = max(frames for _, (*_, frames) in published)
     axes.set_xlim(0, 1.16 * longest)  # room for the names
+    gap = 0.055 * (axes.get_ylim()[1] - axes.get_ylim()[0])
+    height = -math.inf
+    for source, (mean, *_) in published:
+        height = max(mean, height + gap)  # names do not lie upon each other
+        axes.annotate(
+            source,
+            (1.015 * longest, height),
+            va="center",
+            fontsize=8,
+            color=_FAINT,
+        )
     axes.set_xlabel("frames", color=_INK)
     axes.set_ylabel("mean return of 10 episodes", color=_INK)
     axes.xaxis.set_major_formatter(lambda frames, _: f"{frames / 1e6:g}M" if frames else "0")

@@ -40,17 +40,18 @@ def draw_row(content: dict[str, Any], out: Path) -> None:
         axes.plot([iqm.low, iqm.high], [below, below], color=colour, linewidth=3, zorder=4)
         axes.plot(iqm.value, below, "|", color=colour, markersize=11, markeredgewidth=2, zorder=4)
     target = content["about"]["target"]
-    axes.axvline(target, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        "target",
-        (target, 1.0),
-        (-3, 1),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-        color=_FAINT,
-    )
+    if target is not None:
+        axes.axvline(target, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            "target",
+            (target, 1.0),
+            (-3, 1),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=_FAINT,
+        )
     axes.set_yticks([1.0, 0.0], sides)
     axes.set_ylim(-0.5, 1.4)
     axes.margins(x=0.04)

@@ -15,6 +15,7 @@ from sota import (
     protocol,
     sac_pendulum,
 )
+from sota.figures import draw_row
 from sota.report import report
 from sota.row import HOOKRL, SB3
 from sota.store import Results, read
@@ -234,6 +235,15 @@ def test_report_of_an_unfinished_row_has_gaps(tmp_path):
     text = report(tmp_path)
     assert "| 1 + 0 |" in text
     assert "| 3 | 500.0 ± 1.0 | 0 | – | – |" in text
+
+
+def test_a_row_without_a_target_is_drawn_and_compared(tmp_path):
+    results = protocol.open_results(dqn_cartpole_zoo.ROW, tmp_path)
+    for side in (HOOKRL, SB3):
+        results.add(side, 0, run(480.0))
+    assert "not worse" in report(tmp_path)
+    draw_row(read(results.path), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 5_000
 
 
 def test_files_of_results_are_plain_json(tmp_path):
