@@ -10,7 +10,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Written last, so that an interrupted set-up is done again and a finished one is not.
 READY := $(VENV)/.ready
-DOCS_READY := $(VENV)/.ready-docs
 # Errors only.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
@@ -36,7 +35,7 @@ test: $(READY)
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
-docs: $(DOCS_READY)
+docs: $(READY)
 	$(BIN)/python docs/tables.py
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build
 	@echo "The site is docs/_build/index.html."
@@ -51,11 +50,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing hookrl and what it needs into $(VENV) (a minute or more) ..."
 	@$(PIP_INSTALL) torch==2.13.0
-	@$(PIP_INSTALL) --constraint constraints.txt --editable '.[dev]'
-	@touch $@
-
-$(DOCS_READY): $(READY)
-	@$(PIP_INSTALL) --constraint constraints.txt --editable '.[dev,docs]'
+	@$(PIP_INSTALL) --constraint constraints.txt --editable '.[dev,docs,mujoco]'
 	@touch $@
 
 clean:

@@ -127,7 +127,7 @@ def read_manifest(directory: Path) -> Manifest:
         sound, version, content = False, None, None
     if not sound:
         raise CorruptCheckpoint(f"the checkpoint {directory} has a damaged {NAME}.")
-    if version != VERSION or type(version) is not int:
+    if type(version) is int and version != VERSION:
         raise InvalidValue(
             f"the checkpoint {directory} has format version {version}: this hookrl reads version "
             f"{VERSION}; a later one can read it."
@@ -174,7 +174,8 @@ def _is_valid(content: Mapping[str, Any]) -> bool:
     """Whether a sound manifest has fields of the right kinds: whoever made it can make hashes."""
     files = content["files"]
     return (
-        type(content["number"]) is int
+        type(content["version"]) is int
+        and type(content["number"]) is int
         and isinstance(content["backend"], str)
         and content["backend"] in NAMES
         and isinstance(content["about"], dict)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import errno
 import zipfile
 from pathlib import Path
+from typing import Any
 
-from hookrl.checkpoints.codec import Encoded
+from hookrl.checkpoints.codec import Encoded, decode
 from hookrl.checkpoints.disk import Disk
 from hookrl.checkpoints.snapshot import read_snapshot, write_snapshot
 from hookrl.checkpoints.torch_file import read_torch_file, write_torch_file
@@ -65,6 +66,20 @@ def read_payload(path: Path) -> Encoded:
         raise _unreadable(path, error) from error
 
 
+def read_state(path: Path) -> Any:
+    """Read a state of either format; tensors are on the CPU, and large ones are mapped, not read.
+
+    Raises:
+        InvalidValue: if what is there is not the state of a checkpoint.
+        OSError: if it cannot be read.
+    """
+    encoded = read_payload(path)
+    try:
+        return decode(*encoded)
+    except InvalidValue as error:
+        raise InvalidValue(f"{path} cannot be read as a checkpoint: {error}") from None
+
+
 def _unreadable(path: Path, error: Exception) -> InvalidValue:
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return InvalidValue(f"{path} cannot be read as a checkpoint: {reason.rstrip('.')}.")
+    reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return InvalidValue(f"{path} cannot be read as a checkpoint ({reason}).")

@@ -1,8 +1,9 @@
 """One checkpoint at a path: a ``.pt`` file for torch, a directory for torchsnapshot.
 
 The path is a link into a hidden folder beside it, which holds the newest checkpoint and the one
-before: a directory that is not empty cannot be replaced in one step, a link can. For the same
-reason a damaged checkpoint does not leave its owner with nothing.
+before: a directory that is not empty cannot be replaced in one step, a link can, and a checkpoint
+that is damaged later does not leave its owner with nothing. So a path takes the space of two
+checkpoints, and of three while one is written.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hookrl.checkpoints.codec import Encoded, decode, encode
+from hookrl.checkpoints.codec import Encoded, encode
 from hookrl.checkpoints.disk import DISK, Disk
 from hookrl.checkpoints.manifest import NAME as MANIFEST
 from hookrl.checkpoints.manifest import Manifest
-from hookrl.checkpoints.payload import NAMES, read_payload
+from hookrl.checkpoints.payload import NAMES, read_state
 from hookrl.checkpoints.versions import Versions, read_directory
 from hookrl.errors import InvalidValue, MissingFile, did_you_mean
 
@@ -62,7 +63,7 @@ class SingleCheckpoint:
     def __init__(self, path: str | Path, disk: Disk = DISK) -> None:
         self.path = Path(path)
         self.disk = disk
-        self.versions = Versions(self.path.with_name(f".{self.path.name}.versions"), disk)
+        self.versions = Versions(self.path.parent / f".{self.path.name}.versions", disk)
 
     def check_place(self) -> None:
         """Check that nothing else is at the path.
@@ -122,7 +123,7 @@ class SingleCheckpoint:
         for directory in (place, place.parent):
             if (directory / MANIFEST).is_file() and (directory == place or place.name in _PAYLOADS):
                 return read_directory(directory)
-        state = decode(*read_payload(self.path))
+        state = read_state(self.path)
         warnings.warn(
             f"{self.path} has no manifest beside it, so that damage to it cannot be seen.",
             stacklevel=3,

@@ -118,7 +118,7 @@ class _Pieces:
         strides: list[int] | None,
     ) -> torch.Tensor:
         """Return a tensor, from the bytes that an entry names."""
-        _check_sizes(shape)
+        self._check_sizes(shape)
         if strides is not None and not fills(shape, strides):
             raise InvalidValue(f"{self.directory} holds a tensor whose elements overlap.")
         size = math.prod(shape) * dtype.itemsize
@@ -141,10 +141,10 @@ class _Pieces:
     def _size_of_one(self, entry: Mapping[str, Any]) -> int:
         if entry["type"] != "Tensor" or entry["serializer"] != "buffer_protocol":
             raise InvalidValue(
-                f"{self.directory} holds a {str(entry['type'])[:40]} that is not stored as plain "
-                "bytes, which is never loaded."
+                f"{self.directory} holds something of type {str(entry['type'])[:40]!r} that is not "
+                "stored as plain bytes, which is never loaded."
             )
-        _check_sizes(entry["shape"])
+        self._check_sizes(entry["shape"])
         return math.prod(entry["shape"]) * DTYPES[entry["dtype"].removeprefix("torch.")].itemsize
 
     def _bytes(self, entry: Mapping[str, Any], unit: int) -> torch.Tensor:
@@ -157,7 +157,7 @@ class _Pieces:
     def _bytes_of_one(self, entry: Mapping[str, Any], unit: int) -> torch.Tensor:
         file, size = inside(self.directory, entry["location"]), self._size_of_one(entry)
         start, end = entry["byte_range"] or (0, size)
-        _check_sizes([start, end])
+        self._check_sizes([start, end])
         if end - start != size or end > file.stat().st_size:
             raise InvalidValue(f"{file} is shorter than what it should hold.")
         # Numbers that do not begin at a multiple of their size cannot be used in place.
@@ -169,10 +169,12 @@ class _Pieces:
         content = np.memmap(file, dtype=np.uint8, mode="c", offset=start, shape=(size,))
         return torch.from_numpy(content.view(np.ndarray))
 
-
-def _check_sizes(sizes: list[int]) -> None:
-    if any(type(size) is not int or size < 0 for size in sizes):
-        raise InvalidValue(f"{str(sizes)[:80]} are no sizes: expected whole numbers from 0.")
+    def _check_sizes(self, sizes: list[int]) -> None:
+        if any(type(size) is not int or size < 0 for size in sizes):
+            raise InvalidValue(
+                f"{self.directory} says of a tensor that its sizes are {str(sizes)[:80]}: expected "
+                "whole numbers from 0."
+            )
 
 
 @contextlib.contextmanager

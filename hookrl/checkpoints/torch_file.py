@@ -91,7 +91,7 @@ def _look_into(path: Path) -> int:
         content = archive.read(pickles[0])
     for operation, argument, _ in pickletools.genops(content):
         if operation.name in _OTHER_WAYS:
-            raise InvalidValue(f"{path} names what it holds as no checkpoint does.")
+            raise InvalidValue(f"{path} is pickled in a way that no checkpoint is.")
         if operation.name == "GLOBAL" and argument not in _NAMES:
             name = str(argument).replace(" ", ".")
             raise InvalidValue(f"{path} asks for {name!r}, which is never loaded.")

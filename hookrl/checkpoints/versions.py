@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hookrl.checkpoints.codec import Encoded, decode
+from hookrl.checkpoints.codec import Encoded
 from hookrl.checkpoints.disk import DISK, Disk
 from hookrl.checkpoints.manifest import (
     CorruptCheckpoint,
@@ -37,7 +37,7 @@ from hookrl.checkpoints.manifest import (
     verify_files,
     write_manifest,
 )
-from hookrl.checkpoints.payload import read_payload, write_payload
+from hookrl.checkpoints.payload import read_state, write_payload
 from hookrl.errors import InvalidValue, MissingFile
 
 _WRITING, _REMOVING = ".writing", ".removing-"
@@ -237,15 +237,10 @@ def read_directory(directory: Path) -> tuple[Any, Manifest]:
                 f"the checkpoint {directory} says that it is number {manifest.number}."
             )
         verify_files(directory, manifest)
-        payload = directory / manifest.payload
-        encoded = read_payload(payload)
+        return read_state(directory / manifest.payload), manifest
     except OSError as error:
         if error.errno not in _DECAY:
             raise
         raise CorruptCheckpoint(
             f"the checkpoint {directory} cannot be read: {error.strerror}."
         ) from error
-    try:
-        return decode(*encoded), manifest
-    except InvalidValue as error:
-        raise InvalidValue(f"{payload} cannot be read as a checkpoint: {error}") from None

@@ -81,7 +81,11 @@ class EnvironmentState:
         if self.kind in ("off", "impossible"):
             return
         if state is not None:
-            snapshots.check(self.env, state)
+            try:
+                snapshots.check(self.env, state)
+            except UserError as error:
+                hint = "exact_resume='off' would begin new episodes"
+                raise InvalidValue(f"{str(error).rstrip('.')}; {hint}.") from error
         elif self.mode == "require":
             raise InvalidValue(
                 "exact_resume='require' with a checkpoint that holds no environments: expected "

@@ -66,7 +66,8 @@ class VectorCollector:
         device: where batches are put; None: where the environment's tensors are.
         seed: seeds the environments and the policy's noise; `set_seed` does the same.
         exact_resume: whether environments are resumed in the middle of their episodes: "require",
-            "best" or "off"; see `hookrl.collectors.resume.ExactResume`.
+            "best" or "off"; see `hookrl.collectors.resume.ExactResume`. Unless it is off, a
+            `Recorder` is put around environments that can only be replayed.
 
     Raises:
         InvalidType: for spaces or objects that are not supported.

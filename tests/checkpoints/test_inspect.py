@@ -100,6 +100,15 @@ def test_a_path_may_be_of_one_of_them_or_of_their_folder(
     assert inspect(folder / path).manifest.number == number
 
 
+def test_the_folder_one_is_in_can_be_looked_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder / "run")
+    assert inspect(".").manifest.number == 20
+    assert verify(".").sound
+    assert not diff(".", "../state").differences
+
+
 @pytest.mark.parametrize("ask", [inspect, verify, lambda path: diff(path, path)])
 def test_what_is_not_there_or_no_checkpoint_is_named(ask: Any, tmp_path: Path) -> None:
     with pytest.raises(MissingFile, match=r"there is no checkpoint .*nothing\.$"):

@@ -19,7 +19,7 @@ from tensordict import MemoryMappedTensor
 
 from hookrl.checkpoints import BACKENDS, decode, encode
 from hookrl.checkpoints.disk import DISK
-from hookrl.checkpoints.payload import NAMES, read_payload, write_payload
+from hookrl.checkpoints.payload import NAMES, read_payload, read_state, write_payload
 from hookrl.errors import InvalidValue
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -37,7 +37,7 @@ def write(state: Any, folder: Path, backend: str) -> Path:
 
 
 def read(path: Path) -> Any:
-    return decode(*read_payload(path))
+    return read_state(path)
 
 
 def variety(dtype: torch.dtype) -> list[torch.Tensor]:
@@ -277,7 +277,7 @@ def test_nothing_is_no_checkpoint(backend: str, tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_text("hello")
-    with pytest.raises(InvalidValue, match=r"state\.pt cannot be read as a checkpoint: File is no"):
+    with pytest.raises(InvalidValue, match=r"state\.pt cannot be read as a checkpoint .BadZipFile"):
         read_payload(tmp_path / "state.pt")
 
 
@@ -291,6 +291,16 @@ def test_a_pickle_that_would_run_something_is_refused_by_name(tmp_path: Path) ->
         read_payload(tmp_path / "state.pt")
     assert str(caught.value) == (
         f"{tmp_path}/state.pt asks for 'posix.system', which is never loaded."
+    )
+
+
+def test_a_skeleton_that_makes_no_sense_is_refused_with_its_place(tmp_path: Path) -> None:
+    torch.save({"skeleton": "[1]", "tensors": {}}, tmp_path / "state.pt")
+    with pytest.raises(InvalidValue) as caught:
+        read_state(tmp_path / "state.pt")
+    assert str(caught.value) == (
+        f"{tmp_path}/state.pt cannot be read as a checkpoint: the skeleton of the state has a list "
+        "that says not what it is."
     )
 
 

@@ -326,9 +326,8 @@ def test_a_checkpoint_does_not_change_with_what_was_saved(backend: str, tmp_path
 @both_backends
 def test_saving_and_loading_draw_no_random_numbers(backend: str, tmp_path: Path) -> None:
     def states() -> list[str]:
-        return [str(torch.get_rng_state().tolist()), str(random.getstate())] + [
-            str(np.random.get_state()[1].tolist())
-        ]
+        found = (torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1])
+        return [*map(str, found)]
 
     before = states()
     save(NEW, tmp_path / "state", backend)

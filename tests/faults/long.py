@@ -1,7 +1,7 @@
 """The long form of the tests in this folder: every case there is, and a table of how they end.
 
     PYTHONPATH=tests python -m faults.long            # everything, some minutes
-    PYTHONPATH=tests python -m faults.long malice     # or crashes, failures, corruption, malice
+    PYTHONPATH=tests python -m faults.long malice     # or any of: crashes failures corruption
 
 The exit code is 1 if any case fails; what fails goes to the error output.
 """
@@ -22,7 +22,7 @@ from faults import malice_manifest, malice_snapshot, malice_torch
 from faults.corruptions import FORMS, Damage, Place, check_damage, damages
 from faults.crashes import Crash, Journal, distinct
 from faults.failures import check_failure, disks, failures
-from faults.malice import Attack, check_attack
+from faults.malice import Attack, check_attack, check_changes
 from faults.places import quick_folder
 from faults.recording import Image
 from faults.scenarios import Scenario, scenarios
@@ -97,11 +97,22 @@ def malice(folder: Path) -> Iterator[Row]:
         yield _row(f"malice: {name}", len(checks), checks, folder)
 
 
+def random_changes(folder: Path) -> Iterator[Row]:
+    count, rounds = 1000, 30
+    for backend in BACKENDS:
+        checks = [
+            (f"seed {seed}", partial(_check_changes, backend, count, seed))
+            for seed in range(rounds)
+        ]
+        row = _row(f"random changes: {backend}", rounds * count, checks, folder)
+        yield row._replace(checked=rounds * count)
+
+
 SECTIONS: dict[str, list[Callable[[Path], Iterator[Row]]]] = {
     "crashes": [crashes, second_crashes],
     "failures": [failing_operations],
     "corruption": [corruption],
-    "malice": [malice],
+    "malice": [malice, random_changes],
 }
 
 
@@ -145,6 +156,11 @@ def _check_damage(where: Place, damage: Damage, _: Path) -> None:
 def _check_attack(attack: Attack, place: Path) -> None:
     place.mkdir()
     check_attack(attack, place)
+
+
+def _check_changes(backend: str, count: int, seed: int, place: Path) -> None:
+    place.mkdir()
+    check_changes(backend, count, seed, place)
 
 
 def _row(what: str, cases: int, checks: Iterable[tuple[str, Check]], folder: Path) -> Row:

@@ -8,7 +8,9 @@ have.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +20,12 @@ from typing import Any
 
 import pytest
 import torch
-from faults.recording import QuickDisk
+from faults.places import quick_folder
+from faults.recording import Image, QuickDisk, read_image, write_image
 
 from hookrl.checkpoints import CheckpointStore, Manifest, encode, load
 from hookrl.checkpoints.manifest import describe_files, write_manifest
+from hookrl.checkpoints.payload import NAMES, read_state, write_payload
 from hookrl.errors import InvalidValue
 
 BIG = 10**13
@@ -52,13 +56,23 @@ class Attack:
     """Whether the manifest is made anew afterwards; otherwise it is what is attacked."""
 
 
+@functools.cache
+def sound(backend: str) -> tuple[Image, Manifest]:
+    """A store with one checkpoint; made once, since torchsnapshot takes its time."""
+    with quick_folder() as folder:
+        store = CheckpointStore(folder, backend=backend, disk=QuickDisk())
+        state = {"a": torch.arange(200.0), "b": [torch.ones(3), "text"]}
+        manifest = store.write(10, encode(state))
+        return read_image(folder), manifest
+
+
 def check_attack(attack: Attack, folder: Path) -> None:
     """Check that an attack comes to nothing, however the checkpoint is read."""
     trap = Trap(folder / "secret", folder / "canary")
     trap.secret.write_bytes(b"secret" * 10_000)
     place, bare = folder / "run", folder / "bare"
-    store = CheckpointStore(place, backend=attack.backend, disk=QuickDisk())
-    manifest = store.write(10, encode({"a": torch.arange(200.0), "b": [torch.ones(3), "text"]}))
+    image, manifest = sound(attack.backend)
+    write_image(image, place)
     directory = place / f"{10:012d}"
     payload = directory / manifest.payload
     attack.do(directory, trap)
@@ -80,6 +94,27 @@ def _check_refused(trap: Trap, read: Callable[[], object]) -> None:
     assert not trap.canary.exists(), "something was run"
     assert trap.secret.exists(), "something was removed"
     assert time.monotonic() - start < 20, "it took long"
+
+
+def check_changes(backend: str, count: int, seed: int, folder: Path) -> None:
+    """Check that a state in which something was changed at random is read or refused.
+
+    Nothing is known of it, so that no hash tells; whatever else its readers raise would end a run.
+    """
+    generator = random.Random(seed)
+    write_payload(encode([torch.arange(200.0), "text", (1, 2.5)]), folder, backend, QuickDisk())
+    payload = folder / NAMES[backend]
+    path = payload / ".snapshot_metadata" if backend == "torchsnapshot" else payload
+    good = path.read_bytes()
+    for _ in range(count):
+        content = bytearray(good)
+        for _ in range(generator.choice([1, 1, 1, 2, 8])):
+            place = generator.randrange(len(content))
+            length = generator.choice([0, 1, 1, 1, 4])
+            content[place : place + length] = generator.randbytes(generator.choice([0, 1, 1, 1, 4]))
+        path.write_bytes(content)
+        with contextlib.suppress(InvalidValue):
+            read_state(payload)
 
 
 def seal(directory: Path, manifest: Manifest) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from faults import malice_manifest, malice_snapshot, malice_torch
-from faults.malice import check_attack
+from faults.malice import check_attack, check_changes
+
+from hookrl.checkpoints import BACKENDS
 
 MODULES = [malice_manifest, malice_snapshot, malice_torch]
 
@@ -26,3 +28,9 @@ def test_an_attack_comes_to_nothing(module: object, folder: Path) -> None:
             raise
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 100_000, f"{grown} kB more"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_was_changed_at_random_is_read_or_refused(backend: str, folder: Path) -> None:
+    check_changes(backend, 1000, 0, folder)

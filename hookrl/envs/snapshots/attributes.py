@@ -127,6 +127,9 @@ class Attributes(Exact):
                     f"the snapshot has a {kind} in {type(layer).__name__}.{name}: expected a "
                     f"{qualified_name(current)}."
                 )
+        for name, (kind, member) in state["enums"].items():
+            if member not in type(getattr(layer, name)).__members__:
+                raise InvalidValue(f"the snapshot has a {kind} called {member}, which is unknown.")
         for name, held in state["objects"].items():
             self.check(getattr(layer, name), held["state"])
 

@@ -14,7 +14,7 @@ import gymnasium as gym
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from hookrl.envs.snapshots.attributes import qualified_name
-from hookrl.envs.snapshots.family import Declaration, Exact, Kind, weakest
+from hookrl.envs.snapshots.family import Declaration, Exact, Impossible, Kind, Replayed, weakest
 from hookrl.envs.snapshots.recorder import Recorder
 from hookrl.envs.snapshots.registry import family_of
 from hookrl.envs.snapshots.values import Unpackable, pack, unpack
@@ -58,14 +58,14 @@ def take(env: Any) -> dict[str, Any]:
     packed = []
     for layer in layers:
         family = family_of(layer)
-        if not isinstance(family, Exact):
-            kind, reason = _declare(layer)
-            hint = " and was not prepared" if kind == "replayed" else ""
+        if isinstance(family, Replayed):
             raise InvalidType(
-                f"{env} cannot be snapshotted, since it is {kind}{hint} ({reason}): expected a "
-                "family for it, or methods snapshot() and restore(state)."
+                f"{env} has to be replayed and nothing was recorded: expected prepare(env) before "
+                "its first reset."
             )
         try:
+            if isinstance(family, Impossible):
+                raise Unpackable(family.reason)
             packed.append(pack(family.take(layer)))
         except Unpackable as error:
             raise InvalidType(
@@ -110,7 +110,7 @@ def _checked(env: Any, state: Mapping[str, Any]) -> list[tuple[Any, Exact, Any]]
     for layer, packed in zip(_layers(env), state["layers"], strict=True):
         family, layer_state = family_of(layer), unpack(packed)
         if not isinstance(family, Exact):
-            raise InvalidType(f"{env} has to be replayed and was not prepared.")
+            raise InvalidType(f"{env} is not what was snapshotted: expected prepare(env) first.")
         family.check(layer, layer_state)
         steps.append((layer, family, layer_state))
     return steps[::-1]
