@@ -148,7 +148,8 @@ def test_gymnasiums_vectorised_cartpole_spends_a_masked_frame_on_each_reset() ->
 
 @pytest.mark.parametrize("mode", AutoresetMode)
 def test_an_asynchronous_vector_environment_tells_the_same_story(mode: AutoresetMode) -> None:
-    env = AsyncVectorEnv(makers(reuse_buffer=False), autoreset_mode=mode)
+    # Fork: torchrl sets spawn when it is imported, and then each process imports all of this anew.
+    env = AsyncVectorEnv(makers(reuse_buffer=False), context="fork", autoreset_mode=mode)
     collector = VectorCollector(env, frames_per_batch=12, seed=0)
     try:
         batches = list(itertools.islice(collector, 4))

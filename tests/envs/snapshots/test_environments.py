@@ -45,6 +45,7 @@ def test_mujoco_is_exact(env_id: str) -> None:
 
 
 @needs("Box2D")
+@pytest.mark.filterwarnings("ignore:builtin type .* has no __module__")
 @pytest.mark.parametrize("env_id", BOX2D)
 def test_box2d_is_replayed(env_id: str) -> None:
     assert check_environment(lambda: make_env(env_id), steps=150) == "replayed"

@@ -124,7 +124,9 @@ WRAPPERS = {
     "observation": vector_wrappers.NormalizeObservation,
     "reward": vector_wrappers.NormalizeReward,
     "clip": lambda env: vector_wrappers.ClipReward(env, -0.5, 0.5),
-    "vectorised": lambda env: vector_wrappers.RescaleObservation(env, -1.0, 1.0),
+    "vectorised": lambda env: vector_wrappers.RescaleObservation(
+        env, np.float32(-1), np.float32(1)
+    ),
     "transform": lambda env: vector_wrappers.TransformReward(env, np.negative),
 }
 

@@ -106,14 +106,16 @@ def test_the_kind_is_that_of_the_environments(workers: Any) -> None:
 def test_a_snapshot_of_other_environments_is_refused_and_the_processes_stay_alive(
     workers: Any,
 ) -> None:
-    one, other = workers(), workers(lambda: snapshots.WorkerEnv(make_env("CartPole-v0")))
+    one, other = workers(), workers(lambda: snapshots.WorkerEnv(make_env("Acrobot-v1")))
+    other.reset(seed=0)
     one.reset(seed=0)
     state = snapshots.take(one)
-    (process, _) = state["layers"][0]["processes"]
-    process["env"]["classes"][0] = "a.wrapper.Unknown"
-    with pytest.raises(InvalidValue, match=r"with classes \['a\.wrapper\.Unknown', "):
+    state["spaces"] = snapshots.take(other)["spaces"]  # as if only the processes noticed
+    with pytest.raises(
+        InvalidValue, match=r"with classes .*CartPoleEnv'\]: expected .*AcrobotEnv'\]"
+    ):
         snapshots.restore(other, state)
-    assert other.reset(seed=0)[0].shape == (2, 4)
+    assert other.reset(seed=0)[0].shape == (2, 6)
 
 
 def test_a_closed_environment_is_impossible() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from gymnasium import wrappers
 from midway import Player, through_a_checkpoint
@@ -30,7 +31,7 @@ WRAPPED: dict[str, Callable[[], Any]] = {
     "repeated actions": lambda: wrappers.RepeatAction(CARTPOLE(), 2),
     "skipped frames": lambda: wrappers.MaxAndSkipObservation(CARTPOLE(), 2),
     "autoreset": lambda: wrappers.Autoreset(CARTPOLE()),
-    "rescaled actions": lambda: wrappers.RescaleAction(PENDULUM(), -1.0, 1.0),
+    "rescaled actions": lambda: wrappers.RescaleAction(PENDULUM(), np.float32(-1), np.float32(1)),
     "discrete actions": lambda: wrappers.DiscretizeAction(PENDULUM(), 5),
     "transformed": lambda: wrappers.TransformReward(CARTPOLE(), lambda reward: 2 * reward),
     "several": lambda: wrappers.NormalizeReward(
