@@ -53,9 +53,9 @@ ROW = Row(
         "Both sides minimise the squared error, as CleanRL does; Stable-Baselines3 has no setting "
         "for it, so its Huber loss is replaced from outside.",
         "With the Huber loss values diverge on these settings, in either library: "
-        "Stable-Baselines3's seeds 0 and 1 ended at 9.5 and 9.2, hookrl's seed 100 at 9.2. The "
-        "few terminal transitions in the buffer, whose errors are by far the largest, then pull "
-        "too little against the bootstrapped values of all the others.",
+        "Stable-Baselines3's seeds 0 and 1 ended at 9.5 and 9.2, hookrl's seed 100 at 9.2. Why was "
+        "not examined; one reason may be that the few terminal transitions in the buffer, whose "
+        "errors are the largest, then pull too little against the bootstrapped values.",
     ),
 )
 

@@ -39,7 +39,8 @@ class CheckpointStore:
         keep_best: name of a metric whose best checkpoint is kept, such as ``"eval/mean_reward"``.
         mode: "max" if larger is better, "min" if smaller.
         backend: "torch" or "torchsnapshot"; None: what ``CKPT_BACKEND`` says.
-        resume: go on with the checkpoints that are there.
+        resume: go on with the checkpoints that are there. The first save removes those of later
+            frames, so whoever wants to keep them loads one before training.
         overwrite: remove those that are there, at the first save.
         disk: does what changes the disk.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -16,15 +17,20 @@ _PACKAGES = ("torch", "tensordict", "torchrl", "gymnasium", "numpy")
 
 def describe_machine() -> dict[str, Any]:
     """Return versions, the processor's capability, torch's threads and the accelerators."""
-    versions = {"python": platform.python_version(), "hookrl": hookrl.__version__}
-    versions |= {name: importlib.metadata.version(name) for name in _PACKAGES}
     cuda = range(torch.cuda.device_count())
     return {
-        "versions": versions,
+        "versions": dict(_versions()),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "devices": [torch.cuda.get_device_name(device) for device in cuda],
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Looked up once: it reads files, and every checkpoint asks."""
+    versions = {"python": platform.python_version(), "hookrl": hookrl.__version__}
+    return versions | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

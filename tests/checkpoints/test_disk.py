@@ -51,10 +51,15 @@ def test_a_tree_is_synced_from_within(tmp_path: Path, monkeypatch: pytest.Monkey
     assert names == ["d/e/file", "d/e", "d", "z", "."]
 
 
-def test_files_and_directories_can_be_synced(tmp_path: Path) -> None:
+def test_files_and_directories_can_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     (tmp_path / "a").touch()
     DISK.sync(tmp_path / "a")
     DISK.sync(tmp_path)
+    assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_syncing_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -334,8 +334,13 @@ def test_overwriting_takes_nothing_of_the_other_run_for_the_best(tmp_path: Path)
 
 
 def test_resuming_or_overwriting_nothing_will_do(tmp_path: Path) -> None:
-    write(CheckpointStore(tmp_path / "a", resume=True), 10)
-    write(CheckpointStore(tmp_path / "b", overwrite=True), 10)
+    stores = [
+        CheckpointStore(tmp_path / "a", resume=True),
+        CheckpointStore(tmp_path / "b", overwrite=True),
+    ]
+    for store in stores:
+        write(store, 10)
+    assert [store.frames() for store in stores] == [[10], [10]]
 
 
 @pytest.mark.parametrize(
