@@ -27,7 +27,8 @@ class CheckpointConfig:
     background: bool = True
     """Whether training goes on while a checkpoint is written."""
     exact_resume: str = "best"
-    """require: refuse what cannot be resumed to the bit; best: warn of it; off: say nothing."""
+    """require: refuse what cannot be resumed to the bit; best: warn of it; off: leave environments
+    out of checkpoints, so that a resumed run begins new episodes."""
 
     def __post_init__(self) -> None:
         check_number(self, "interval", at_least=0, whole=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import torch
@@ -119,6 +119,7 @@ def make_collector(
         transform=normalizer,
         init_random_frames=init_random_frames,
         device=None if config.device == "cpu" else config.device,
+        exact_resume=cast(Any, config.checkpoint.exact_resume),  # which has checked it
     )
 
 

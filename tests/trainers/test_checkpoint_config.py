@@ -54,6 +54,14 @@ def test_a_field_reaches_its_part(config_type, field, tmp_path):
 
 
 @all_algorithms
+@pytest.mark.parametrize("mode", ["require", "best", "off"])
+def test_the_environments_are_resumed_as_exactly_as_was_asked(config_type, mode):
+    trainer = build(config_type, None, exact_resume=mode)
+    assert trainer.collector.exact_resume == ("off" if mode == "off" else "exact")
+    assert trainer.collector._environments.mode == mode
+
+
+@all_algorithms
 def test_checkpoints_are_in_the_run_directory(config_type, tmp_path):
     trainer = build(config_type, tmp_path / "run")
     assert trainer.checkpoints.folder == tmp_path / "run" / "checkpoints"
