@@ -95,9 +95,7 @@ def _run(trainer: Any, run_path: str) -> None:
 
 
 def _exactly(trainer: Any) -> str:
-    return {"exact": "yes", "replayed": "yes, by replaying actions"}.get(
-        trainer.collector.exact_resume, "no, the environments begin new episodes"
-    )
+    return {"exact": "yes", "replayed": "yes, by replaying actions"}.get(trainer.resume_kind, "no")
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import random
 import zlib
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,6 +29,36 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state_dict: Any) -> Any:
         """Restore it in place, or fail before anything changed."""
+        ...
+
+
+class LiveTensor(ABC):
+    """A tensor that is as it was at one instant, though what it was taken from goes on changing.
+
+    It is too large to be copied at once, so it is read piece by piece, in any thread.
+    """
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def pieces(self) -> Iterator[memoryview]:
+        """Yield the bytes of its elements in row-major order; each piece is good until the next.
+
+        It can be read once.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Say that nothing more of it will be read."""
+
+
+@runtime_checkable
+class LiveStateful(Stateful, Protocol):
+    """Something whose state is too large to be copied while training waits."""
+
+    def live_state_dict(self) -> Any:
+        """Return what `state_dict` does, a `LiveTensor` for what is large, copies of the rest."""
         ...
 
 

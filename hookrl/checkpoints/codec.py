@@ -25,9 +25,12 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from hookrl.checkpoints.memory import DTYPES
 from hookrl.errors import InvalidType, InvalidValue
+from hookrl.state import LiveTensor
 
-Encoded = tuple[str, dict[str, torch.Tensor]]
-"""The skeleton as JSON text, and the tensors it refers to by name."""
+Encoded = tuple[str, dict[str, torch.Tensor | LiveTensor]]
+"""The skeleton as JSON text, and the tensors it refers to by name, as they are written."""
+Stored = tuple[str, dict[str, torch.Tensor]]
+"""The same, as they are read."""
 
 MAX_DEPTH = 100
 """How deep containers may be nested: more than any state is, less than Python's stack allows."""
@@ -43,7 +46,7 @@ def encode(state: Any) -> Encoded:
             the message says where it is.
         InvalidValue: for containers that are nested too deep, or that contain themselves.
     """
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, torch.Tensor | LiveTensor] = {}
 
     def walk(value: Any, path: str, depth: int) -> Any:
         if depth > MAX_DEPTH:
@@ -51,9 +54,10 @@ def encode(state: Any) -> Encoded:
                 f"the state at {path[:40]}… is nested deeper than the {MAX_DEPTH} levels that a "
                 "checkpoint can hold: does it contain itself?"
             )
-        if isinstance(value, torch.Tensor) and _is_dense(value):
+        if isinstance(value, LiveTensor) or _is_dense(value):
             name = f"t{len(tensors)}"
-            tensors[name] = value.detach().resolve_conj().resolve_neg()
+            live = isinstance(value, LiveTensor)
+            tensors[name] = value if live else value.detach().resolve_conj().resolve_neg()
             return {"tensor": name}
         if isinstance(value, Mapping):
             return {
@@ -80,10 +84,11 @@ def encode(state: Any) -> Encoded:
         raise InvalidValue(f"the state has a value that cannot be stored: {error}.") from None
 
 
-def _is_dense(tensor: torch.Tensor) -> bool:
-    """Whether its bytes are all there is to a tensor."""
+def _is_dense(tensor: Any) -> bool:
+    """Whether something is a tensor, and its bytes are all there is to it."""
     return (
-        tensor.layout == torch.strided
+        isinstance(tensor, torch.Tensor)
+        and tensor.layout == torch.strided
         and tensor.device.type != "meta"
         and tensor.dtype in _DTYPES
         and not is_traceable_wrapper_subclass(tensor)
@@ -108,7 +113,7 @@ class _Node(NamedTuple):
     content: Any
 
 
-def decode(skeleton: str, tensors: Mapping[str, torch.Tensor]) -> Any:
+def decode(skeleton: str, tensors: Mapping[str, torch.Tensor | LiveTensor]) -> Any:
     """Put together what `encode` took apart.
 
     Raises:
@@ -142,7 +147,7 @@ def _node(pairs: list[tuple[str, Any]]) -> _Node:
     return _Node(*pairs[0])
 
 
-def _decode(value: Any, left: dict[str, torch.Tensor], depth: int) -> Any:
+def _decode(value: Any, left: dict[str, torch.Tensor | LiveTensor], depth: int) -> Any:
     """Decode a part of the skeleton, taking its tensors from those that are left."""
     if depth > MAX_DEPTH:
         raise InvalidValue("the skeleton of the state is nested too deep.")
@@ -165,7 +170,9 @@ def _decode(value: Any, left: dict[str, torch.Tensor], depth: int) -> Any:
     return items if kind == "list" else tuple(items)
 
 
-def _decode_dict(content: list[Any], left: dict[str, torch.Tensor], depth: int) -> dict[Any, Any]:
+def _decode_dict(
+    content: list[Any], left: dict[str, torch.Tensor | LiveTensor], depth: int
+) -> dict[Any, Any]:
     found = {}
     for pair in content:
         if type(pair) is not list or len(pair) != 2:

@@ -28,7 +28,7 @@ class Disk:
 
     def write(self, path: Path, produce: Callable[[BinaryIO], object]) -> None:
         """Make a new file from what `produce` writes; durable only after `sync`."""
-        with _naming(path), path.open("xb") as file:
+        with _naming(path), path.open("x+b") as file:
             produce(file)
 
     def fill(self, directory: Path, produce: Callable[[Path], object]) -> None:

@@ -7,9 +7,11 @@ in the order of its memory, and its last bit may depend on that.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+
+from hookrl.state import LiveTensor
 
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -48,3 +50,11 @@ def dense(tensor: torch.Tensor) -> torch.Tensor:
 def flat(tensor: torch.Tensor) -> torch.Tensor:
     """The elements of a dense tensor in the order of its memory, which is not copied."""
     return tensor.as_strided((tensor.numel(),), (1,))
+
+
+def pieces(tensor: torch.Tensor | LiveTensor) -> Iterator[memoryview]:
+    """Yield the bytes of a tensor in the order of its memory; each piece is good until the next."""
+    if isinstance(tensor, LiveTensor):
+        yield from tensor.pieces()
+    else:
+        yield flat(dense(tensor)).cpu().view(torch.uint8).numpy().data

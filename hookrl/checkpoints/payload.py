@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from hookrl.checkpoints.codec import Encoded, decode
+from hookrl.checkpoints.codec import Encoded, Stored, decode
 from hookrl.checkpoints.disk import Disk
 from hookrl.checkpoints.snapshot import read_snapshot, write_snapshot
 from hookrl.checkpoints.torch_file import read_torch_file, write_torch_file
@@ -45,7 +45,7 @@ def write_payload(encoded: Encoded, directory: Path, backend: str, disk: Disk) -
         disk.fill(path, lambda directory: write_snapshot(encoded, directory))
 
 
-def read_payload(path: Path) -> Encoded:
+def read_payload(path: Path) -> Stored:
     """Read an encoded state of either format; large tensors are mapped, not read.
 
     Raises:

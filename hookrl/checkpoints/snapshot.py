@@ -19,11 +19,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from hookrl.checkpoints.codec import Encoded
-from hookrl.checkpoints.memory import DTYPES, dense, fills, flat
+from hookrl.checkpoints.codec import Encoded, Stored
+from hookrl.checkpoints.memory import DTYPES, dense, fills, flat, pieces
 from hookrl.checkpoints.paths import inside
 from hookrl.checkpoints.strict import parse
 from hookrl.errors import InvalidValue
+from hookrl.state import LiveTensor
 
 METADATA = ".snapshot_metadata"
 _ENTRY = "checkpoint"
@@ -42,7 +43,8 @@ def write_snapshot(encoded: Encoded, directory: Path) -> None:
     """Write an encoded state into a directory that is there.
 
     Tensors are stored as they are where torchsnapshot can, otherwise as their bytes, or as a line
-    of elements if their dimensions lie in another order in memory.
+    of elements if their dimensions lie in another order in memory. Live ones it cannot read: they
+    are written here, and added to what it says of the others.
 
     Raises:
         InvalidValue: in any but the first of several processes.
@@ -51,8 +53,13 @@ def write_snapshot(encoded: Encoded, directory: Path) -> None:
     import torchsnapshot
 
     skeleton, tensors = encoded
-    kinds, stored = {}, {}
+    kinds, stored, live = {}, {}, {}
     for name, tensor in tensors.items():
+        if isinstance(tensor, LiveTensor):
+            kinds[name] = [str(tensor.dtype).removeprefix("torch."), list(tensor.shape), None]
+            if math.prod(tensor.shape):
+                live[name] = tensor
+            continue
         whole = dense(tensor)
         strides = None if whole.is_contiguous() else list(whole.stride())
         kinds[name] = [str(whole.dtype).removeprefix("torch."), list(whole.shape), strides]
@@ -64,9 +71,38 @@ def write_snapshot(encoded: Encoded, directory: Path) -> None:
     entry = torchsnapshot.StateDict(skeleton=skeleton, kinds=json.dumps(kinds), tensors=stored)
     with _whole_tensors(), _alone() as group:
         torchsnapshot.Snapshot.take(str(directory), {_ENTRY: entry}, pg=group)
+    if live:
+        _add_live(live, directory)
 
 
-def read_snapshot(directory: Path) -> Encoded:
+def _add_live(tensors: Mapping[str, LiveTensor], directory: Path) -> None:
+    """Write live tensors, each into a file of its own, as torchsnapshot would."""
+    metadata = directory / METADATA
+    content = json.loads(metadata.read_bytes())
+    manifest = content["manifest"]
+    for name, tensor in tensors.items():
+        place = f"0/{_ENTRY}/tensors/{name}"
+        path = directory / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            for piece in pieces(tensor):
+                file.write(piece)
+        taken = tensor.dtype in _TAKEN
+        size = math.prod(tensor.shape) * tensor.dtype.itemsize
+        manifest[f"0/{_ENTRY}/tensors"]["keys"].append(name)
+        manifest[place] = {
+            "type": "Tensor",
+            "location": place,
+            "serializer": "buffer_protocol",
+            "dtype": str(tensor.dtype if taken else torch.uint8),
+            "shape": list(tensor.shape) if taken else [size],
+            "replicated": False,
+            "byte_range": None,
+        }
+    metadata.write_text(json.dumps(content))
+
+
+def read_snapshot(directory: Path) -> Stored:
     """Read an encoded state; large tensors are mapped, and whoever changes them changes a copy.
 
     Raises:

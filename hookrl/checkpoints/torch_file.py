@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import struct
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode  # documented under that name
+from torch.serialization import skip_data
 
-from hookrl.checkpoints.codec import Encoded
-from hookrl.checkpoints.memory import DTYPES, dense, fills
+from hookrl.checkpoints.codec import Encoded, Stored
+from hookrl.checkpoints.memory import DTYPES, fills, pieces
 from hookrl.errors import InvalidValue
+from hookrl.state import LiveTensor
 
 _STORAGES = (
     *("Double", "Float", "Half", "BFloat16", "ComplexDouble", "ComplexFloat"),
@@ -33,22 +38,49 @@ _OTHER_WAYS = {"STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"}
 
 
 def write_torch_file(encoded: Encoded, file: BinaryIO) -> None:
-    """Write an encoded state into an open file: torch takes some names of files amiss."""
+    """Write an encoded state into an open file: torch takes some names of files amiss.
+
+    torch writes the archive with the room for each tensor left empty, which costs neither time nor
+    disk, and the bytes are put there afterwards: so a tensor need never be in memory as a whole.
+    The archive's own checksums of them are 0; nothing but ``unzip`` looks at those.
+
+    Args:
+        encoded: the state.
+        file: empty, open for reading and writing.
+    """
     skeleton, tensors = encoded
-    own: dict[str, torch.Tensor] = {}
-    storages: set[int] = set()
-    for name, tensor in tensors.items():
-        compact = dense(tensor)
-        storage = compact.untyped_storage()
-        # Of a part of a storage torch would write all, and what shares one would share it again.
-        if storage.nbytes() != compact.nbytes or storage.data_ptr() in storages:
-            compact = compact.clone()
-        storages.add(storage.data_ptr())
-        own[name] = compact
-    torch.save({"skeleton": skeleton, "tensors": own}, file)
+    with FakeTensorMode():
+        hollow = {name: _hollow(tensor) for name, tensor in tensors.items()}
+    with skip_data(materialize_fake_tensors=True):
+        torch.save({"skeleton": skeleton, "tensors": hollow}, file)
+    places = _places(file)
+    for number, tensor in enumerate(tensors.values()):  # torch counts them as it meets them
+        file.seek(places[str(number)])
+        for piece in pieces(tensor):
+            file.write(piece)
 
 
-def read_torch_file(path: Path) -> Encoded:
+def _hollow(tensor: torch.Tensor | LiveTensor) -> torch.Tensor:
+    """A tensor without memory that looks like another does once it is dense."""
+    if isinstance(tensor, LiveTensor) or not fills(tensor.shape, tensor.stride()):
+        return torch.empty(tensor.shape, dtype=tensor.dtype)
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
+
+
+def _places(file: BinaryIO) -> Mapping[str, int]:
+    """Where in an archive the bytes of each tensor begin."""
+    places = {}
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+    for member in members:
+        _, is_data, number = member.filename.rpartition("/data/")
+        if is_data:
+            file.seek(member.header_offset + 26)
+            places[number] = file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
+    return places
+
+
+def read_torch_file(path: Path) -> Stored:
     """Read an encoded state; the tensors are mapped, and whoever changes them changes a copy.
 
     Raises:

@@ -25,9 +25,12 @@ class ReplayConfig:
     """Of prioritized replay: how much priorities count; 0 is uniform."""
     beta: float = 0.4
     """Of prioritized replay: how far importance weights make up for it; 1 fully."""
+    save_contents: bool = True
+    """Whether checkpoints hold the transitions; without them a resumed run begins with an empty
+    buffer and does not go on exactly."""
 
     def __post_init__(self) -> None:
         check_number(self, "capacity", "batch_size", "n_step", at_least=1, whole=True)
         check_number(self, "learning_starts", at_least=0, whole=True)
         check_number(self, "alpha", "beta", at_least=0, at_most=1)
-        check_flag(self, "prioritized")
+        check_flag(self, "prioritized", "save_contents")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ from tensordict import TensorDictBase, pad
 from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.hooks.foreign_buffers import buffer_state, load_buffer_state
-from hookrl.state import same_keys
+from hookrl.state import LiveStateful, same_keys
 
 MASK = ("collector", "mask")
 
@@ -41,6 +43,9 @@ class ReplayBufferTrainer(TrainerHookBase):
         index_key: entry of a sample that says where each transition is stored.
         priority_key: entry of a sample from which new priorities are read, where the buffer does
             not read it itself.
+        save_contents: whether checkpoints hold what is stored. Without it they are small, and a
+            resumed run begins with an empty buffer: it does not go on exactly, and does not learn
+            before the buffer holds a sample.
 
     Raises:
         InvalidType: for something that is no replay buffer, or cannot take priorities back.
@@ -61,6 +66,7 @@ class ReplayBufferTrainer(TrainerHookBase):
         *,
         index_key: str = "index",
         priority_key: str = "td_error",
+        save_contents: bool = True,
     ) -> None:
         for method in ("extend", "sample", "__len__"):
             if not callable(getattr(replay_buffer, method, None)):
@@ -104,7 +110,14 @@ class ReplayBufferTrainer(TrainerHookBase):
         self.iterate = iterate
         self.index_key = index_key
         self.priority_key = priority_key
+        self.save_contents = save_contents
         self._iterator: Iterator[Any] | None = None
+        self._refilling = False
+
+    @property
+    def exact_resume(self) -> str:
+        """ "exact", or "impossible" without what is stored."""
+        return "exact" if self.save_contents else "impossible"
 
     def set_seed(self, seed_sequence: np.random.SeedSequence) -> None:
         """Seed the sampling of a buffer that can be; torchrl's draw from torch's own generator."""
@@ -137,7 +150,8 @@ class ReplayBufferTrainer(TrainerHookBase):
 
         Raises:
             InvalidValue: if it is larger than what is stored, or of no known size.
-            StopIteration: if the buffer is iterated over and has come to its end.
+            StopIteration: if the buffer is iterated over and has come to its end, or was left out
+                of the checkpoint and does not hold enough yet.
         """
         sample = self._next() if self.iterate else self._draw()
         return sample if self.device is None else sample.to(self.device)
@@ -164,21 +178,45 @@ class ReplayBufferTrainer(TrainerHookBase):
 
     def state_dict(self) -> dict[str, Any]:
         """The contents of the buffer and everything its sampling depends on."""
-        if self._takes_batches:
-            return {"replay_buffer": self.replay_buffer.state_dict()}
-        return {"replay_buffer": buffer_state(self.replay_buffer)}
+        if not self.save_contents:
+            state = None
+        elif self._takes_batches:
+            state = self.replay_buffer.state_dict()
+        else:
+            state = buffer_state(self.replay_buffer)
+        return {"replay_buffer": state, "refilling": self._refilling}
+
+    def live_state_dict(self) -> dict[str, Any]:
+        """The same, of which only what a buffer cannot hand out live is copied."""
+        if not (self.save_contents and self._takes_batches):
+            return self.state_dict()
+        live = isinstance(self.replay_buffer, LiveStateful)
+        state = self.replay_buffer.live_state_dict() if live else self.replay_buffer.state_dict()
+        return {
+            "replay_buffer": state if live else copy.deepcopy(state),
+            "refilling": self._refilling,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore them.
+        """Restore them; of a state without contents, leave the buffer as it is, with a warning.
 
         Raises:
             MissingKey: if the entries are not those of such a buffer; nothing is changed then.
         """
-        same_keys(state_dict, ("replay_buffer",), owner=type(self).__name__)
-        if self._takes_batches:
-            self.replay_buffer.load_state_dict(state_dict["replay_buffer"])
+        same_keys(state_dict, ("replay_buffer", "refilling"), owner=type(self).__name__)
+        state = state_dict["replay_buffer"]
+        if state is None:
+            warnings.warn(
+                "the checkpoint was saved without the contents of its replay buffer "
+                "(save_contents=False): training goes on with what this one holds, and not as it "
+                "would have.",
+                stacklevel=2,
+            )
+        elif self._takes_batches:
+            self.replay_buffer.load_state_dict(state)
         else:
-            load_buffer_state(self.replay_buffer, state_dict["replay_buffer"])
+            load_buffer_state(self.replay_buffer, state)
+        self._refilling = state is None or bool(state_dict["refilling"])
         self._iterator = None
 
     def _transitions(self, batch: TensorDictBase) -> TensorDictBase:
@@ -214,6 +252,10 @@ class ReplayBufferTrainer(TrainerHookBase):
                 "ReplayBufferTrainer."
             )
         stored = len(self.replay_buffer)
+        if self._refilling:
+            if stored < wanted:
+                raise StopIteration
+            self._refilling = False
         if stored < wanted:
             raise InvalidValue(
                 f"a sample of {wanted} was asked of a replay buffer that holds {stored}: expected "

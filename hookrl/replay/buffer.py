@@ -211,11 +211,18 @@ class ReplayBuffer:
 
         Copies are on the host; those of a buffer with a directory are in files there.
         """
+        return self._state(live=False)
+
+    def live_state_dict(self) -> dict[str, Any]:
+        """Return the same without copying transitions: they are read while the buffer goes on."""
+        return self._state(live=True)
+
+    def _state(self, live: bool) -> dict[str, Any]:
         store = self._store
         return {
             "rng": snapshot(self.rng),
             "sampler": self.sampler.state_dict(None if store is None else store.ring),
-            "contents": None if store is None else Contents.of(store).as_state(),
+            "contents": None if store is None else Contents.of(store, live).as_state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -143,11 +143,15 @@ class HostColumn(Column):
         envs, steps = different.shape[:2]
         return different.reshape(envs, steps, -1).any(-1)
 
-    def write(self, envs: int, columns: slice, block: Block) -> None:
-        """Write a block ``[envs, time, *shape]``."""
+    def grid(self, envs: int) -> np.ndarray:
+        """Return the table itself, seen as ``[envs, rows // envs, *shape]``."""
         if self._grid is None:
             self._grid = self._array.reshape(envs, -1, *self.shape)
-        self._grid[:, columns] = block
+        return self._grid
+
+    def write(self, envs: int, columns: slice, block: Block) -> None:
+        """Write a block ``[envs, time, *shape]``."""
+        self.grid(envs)[:, columns] = block
 
     def put(self, rows: np.ndarray | slice, values: Block) -> None:
         """Write single rows."""

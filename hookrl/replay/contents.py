@@ -11,7 +11,8 @@ import torch
 
 from hookrl.errors import InvalidValue, MissingKey
 from hookrl.replay.columns import as_array
-from hookrl.replay.store import OUTCOME, Key, Spec, TransitionStore
+from hookrl.replay.live import Key
+from hookrl.replay.store import OUTCOME, Spec, TransitionStore
 from hookrl.state import same_keys
 
 _FIELDS = ("steps", "position", "filled", "written", "valid", "values", "final_rows", "finals")
@@ -31,16 +32,16 @@ class Contents:
     """Transitions ever written."""
     valid: torch.Tensor
     """Which may be drawn, bool ``[envs, filled]``."""
-    values: dict[Key, torch.Tensor]
-    """Each leaf, ``[envs, filled, …]``."""
+    values: Mapping[Key, Any]
+    """Each leaf, ``[envs, filled, …]``: a tensor, on the way out perhaps a live one."""
     final_rows: torch.Tensor
     """Rows ``env * steps + column`` with a next observation of their own, int64 ``[n]``."""
     finals: dict[Key, torch.Tensor]
     """These observations, each leaf ``[n, …]``."""
 
     @classmethod
-    def of(cls, store: TransitionStore) -> Contents:
-        """Copy what `store` holds."""
+    def of(cls, store: TransitionStore, live: bool = False) -> Contents:
+        """Return what `store` holds, copied, or as what can be read while it goes on."""
         ring, slots = store.ring, store.finals.slots
         rows = np.flatnonzero(slots >= 0)
         columns = zip(store.observations, store.finals.columns, strict=True)
@@ -50,9 +51,7 @@ class Contents:
             filled=ring.filled,
             written=ring.written,
             valid=torch.from_numpy(ring.grid(ring.valid)[:, : ring.filled].copy()),
-            values={
-                key: column.copy(ring.envs, ring.filled) for key, column in store.columns.items()
-            },
+            values=store.values(live),
             final_rows=torch.from_numpy(rows),
             finals={key: column.gather(slots[rows]).cpu() for key, column in columns},
         )

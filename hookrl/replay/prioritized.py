@@ -77,8 +77,7 @@ class PrioritizedSampler(Sampler):
         """Return the settings, the largest priority and the tree's values, ``[envs, filled]``."""
         values = torch.zeros(0, 0, dtype=torch.float64)
         if ring is not None:
-            rows = ring.rows(slice(0, ring.filled))
-            values = torch.from_numpy(self._tree.get(rows)).reshape(ring.envs, ring.filled)
+            values = torch.from_numpy(ring.grid(self._tree.values)[:, : ring.filled].copy())
         return {
             "alpha": self.alpha,
             "beta": self.beta,

@@ -6,8 +6,10 @@ with the columns that hold the values.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -17,10 +19,10 @@ from hookrl.envs.spaces import nest
 from hookrl.errors import InvalidValue, MissingKey, did_you_mean
 from hookrl.replay.columns import Block, Column, DeviceColumn, HostColumn, as_array
 from hookrl.replay.finals import Finals
+from hookrl.replay.live import Key, LiveValues
 from hookrl.replay.ring import Ring
+from hookrl.state import LiveTensor
 
-Key = tuple[str, ...]
-"""Where a leaf is in a batch."""
 Spec = dict[Key, tuple[tuple[int, ...], torch.dtype]]
 """The leaves of a transition, each with the shape of its entry and its type."""
 
@@ -99,6 +101,24 @@ class TransitionStore:
             [column(key, first_rows) for key in self.observations], envs, envs * steps
         )
         self.done_at_newest = np.zeros(envs, dtype=np.bool_)
+        self._live: WeakSet[LiveValues] = WeakSet()
+
+    def values(self, live: bool = False) -> dict[Key, torch.Tensor | LiveTensor]:
+        """Return each leaf, ``[envs, filled, …]``, on the host.
+
+        Args:
+            live: where they are on the host already, return what can still be read when the store
+                has gone on, instead of copies.
+        """
+        ring = self.ring
+        host = {k: column for k, column in self.columns.items() if isinstance(column, HostColumn)}
+        if not (live and host):
+            return {
+                key: column.copy(ring.envs, ring.filled) for key, column in self.columns.items()
+            }
+        values = LiveValues(host, ring)
+        self._live.add(values)
+        return {**values.tensors}
 
     def write(self, batch: TensorDictBase) -> list[slice]:
         """Write a batch ``[envs, time]``; of one longer than the ring, the end.
@@ -125,6 +145,7 @@ class TransitionStore:
                 ring.count -= int(np.count_nonzero(valid_grid[:, columns]))
             valid_grid[:, columns] = True if valid is None else valid[:, source]
             stop_grid[:, columns] = stop[:, source]
+            self._keep_live(columns)
             for key, block in blocks.items():
                 self.columns[key].write(ring.envs, columns, block[:, source])
         new = done.size if valid is None else int(np.count_nonzero(valid))
@@ -195,7 +216,7 @@ class TransitionStore:
         position: int,
         filled: int,
         valid: torch.Tensor,
-        values: dict[Key, torch.Tensor],
+        values: Mapping[Key, torch.Tensor],
         final_rows: np.ndarray,
         finals: dict[Key, torch.Tensor],
     ) -> None:
@@ -216,6 +237,7 @@ class TransitionStore:
         if not filled:
             return
         held = slice(0, filled)
+        self._keep_live(held)
         for key, column in self.columns.items():
             column.write(ring.envs, held, column.block(values[key]))
         ring.grid(ring.valid)[:, held] = as_array(valid)
@@ -233,6 +255,12 @@ class TransitionStore:
         stop[:, held] = done | ~np.roll(ring.grid(ring.valid), -1, axis=1)[:, held]
         stop[:, ring.newest] = True
         ring.stop[final_rows] = True
+
+    def _keep_live(self, columns: slice) -> None:
+        """Columns of the ring are about to be overwritten."""
+        if self._live:
+            for values in self._live:
+                values.keep(columns)
 
     def _taken_apart(
         self, batch: TensorDictBase

@@ -40,6 +40,11 @@ class SumTree:
         """The smallest value above 0; infinite if there is none."""
         return float(self._smallest[1])
 
+    @property
+    def values(self) -> np.ndarray:
+        """All values, float64 ``[size]``: a view."""
+        return self._sums[self._first_leaf :][: self.size]
+
     def get(self, indices: np.ndarray) -> np.ndarray:
         """Return the values at `indices`, float64 of the same shape."""
         return self._sums.take(self._first_leaf + indices)

@@ -186,6 +186,7 @@ def off_policy_options(
         "replay_buffer": make_replay_buffer(config.replay, config.gamma),
         "gradient_steps": config.gradient_steps,
         "learning_starts": config.replay.learning_starts,
+        "save_replay": config.replay.save_contents,
         "tau": config.tau,
         "clip_norm": config.max_grad_norm,
         **trainer_options(config, run),

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,8 +14,15 @@ import torch
 
 from hookrl.checkpoints import CheckpointStore, Manifest, SingleCheckpoint, encode
 from hookrl.checkpoints.background import BackgroundWriter
+from hookrl.checkpoints.codec import Encoded
 from hookrl.errors import InvalidValue, MissingKey, UserError
-from hookrl.state import Stateful, generators_state, load_generators_state
+from hookrl.state import (
+    LiveStateful,
+    LiveTensor,
+    Stateful,
+    generators_state,
+    load_generators_state,
+)
 from hookrl.trainers.host import HookHost
 from hookrl.trainers.machine import describe_machine, differences
 from hookrl.trainers.metrics import MetricLog
@@ -60,14 +67,7 @@ class Checkpointing(HookHost):
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that was registered, the counters, and all generators."""
-        self.complete_modules()
-        return {
-            "counters": {name: getattr(self, name) for name in _COUNTERS},
-            "cadences": self.hooks.state_dict(),
-            "generators": generators_state(),
-            **{name: part.state_dict() for name, part in self._stateful_parts().items()},
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
-        }
+        return self._gathered(lambda part: part.state_dict())
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Restore what `state_dict` returned; if any part refuses, all are as they were.
@@ -159,16 +159,14 @@ class Checkpointing(HookHost):
         try:
             with self._save_errors():
                 self._writer.wait()
-            skeleton, tensors = encode(self.state_dict())
+            # The step after this one changes tensors in place.
+            encoded = encode(self._gathered(_settled if self.save_in_background else _live))
             about = self._about()
-            if self.save_in_background:
-                # The step after this one changes them in place.
-                tensors = {name: tensor.clone() for name, tensor in tensors.items()}
             with self._save_errors():
                 if isinstance(target, CheckpointStore):
-                    self._write(lambda: target.write(frames, (skeleton, tensors), about))
+                    self._write(lambda: target.write(frames, encoded, about), encoded)
                 else:
-                    self._write(lambda: target.write((skeleton, tensors), about=about))
+                    self._write(lambda: target.write(encoded, about=about), encoded)
         except BaseException:
             self.last_save = before
             raise
@@ -213,12 +211,30 @@ class Checkpointing(HookHost):
         self.load_state_dict(state, strict)
         self._saved_on = None if manifest is None else manifest.about.get("machine")
 
-    def check_machine(self) -> None:
-        """Say whether this process computes as the one did whose checkpoint was loaded.
+    @property
+    def resume_kind(self) -> str:
+        """How a resumed run goes on: "exact", "replayed" (exact too), or "impossible"."""
+        kind = getattr(self.collector, "exact_resume", "impossible")
+        return "impossible" if self._inexact() else kind
+
+    def check_exactness(self) -> None:
+        """Say whether a run that is resumed from here, or has been, goes on exactly.
 
         Raises:
             InvalidValue: if it does not, and exact_resume is "require".
         """
+        if inexact := ", ".join(map(repr, self._inexact())):
+            if self.exact_resume == "require":
+                raise InvalidValue(
+                    f"exact_resume='require' with {inexact}, of which checkpoints leave something "
+                    "out: expected it to be saved, or exact_resume='best'."
+                )
+            if self.exact_resume == "best" and self._target() is not None:
+                warnings.warn(
+                    f"checkpoints leave out something of {inexact}: a run that is resumed from one "
+                    "does not go on exactly.",
+                    stacklevel=3,
+                )
         then, self._saved_on = self._saved_on, None
         if then is None or self.exact_resume == "off":
             return
@@ -231,16 +247,42 @@ class Checkpointing(HookHost):
                 )
             warnings.warn(f"{text}; it may not go on exactly as it would have.", stacklevel=3)
 
+    def _inexact(self) -> list[str]:
+        """The registered modules that checkpoints do not hold as a whole."""
+        return [
+            name
+            for name, module in self.modules.items()
+            if getattr(module, "exact_resume", "exact") == "impossible"
+        ]
+
     def _target(self) -> SingleCheckpoint | CheckpointStore | None:
         if self.checkpoints is not None or self.save_trainer_file is None:
             return self.checkpoints
         return SingleCheckpoint(self.save_trainer_file)
 
-    def _write(self, job: Any) -> None:
+    def _write(self, write: Callable[[], object], encoded: Encoded) -> None:
+        def job() -> None:
+            try:
+                write()
+            finally:
+                for tensor in encoded[1].values():
+                    if isinstance(tensor, LiveTensor):
+                        tensor.release()
+
         if self.save_in_background:
             self._writer.submit(job)
         else:
             job()
+
+    def _gathered(self, state_of: Callable[[Any], Any]) -> dict[str, Any]:
+        self.complete_modules()
+        return {
+            "counters": {name: getattr(self, name) for name in _COUNTERS},
+            "cadences": self.hooks.state_dict(),
+            "generators": generators_state(),
+            **{name: state_of(part) for name, part in self._stateful_parts().items()},
+            "modules": {name: state_of(module) for name, module in self.modules.items()},
+        }
 
     def _about(self) -> dict[str, Any]:
         """What is to be known of a checkpoint without reading its state."""
@@ -248,7 +290,7 @@ class Checkpointing(HookHost):
             "frames": self.collected_frames,
             "optim_steps": self.optim_steps,
             "metrics": dict(self.metrics.latest),
-            "exact_resume": getattr(self.collector, "exact_resume", "impossible"),
+            "exact_resume": self.resume_kind,
             "config": None if self.config is None else dict(self.config),
             "machine": describe_machine(),
         }
@@ -293,6 +335,16 @@ def _as_warnings() -> Iterator[None]:
         yield
     except OSError as error:
         warnings.warn(f"a checkpoint was not written, training goes on: {error}", stacklevel=4)
+
+
+def _live(part: Stateful) -> Any:
+    """The state of a part, of which as little is copied as can be."""
+    return part.live_state_dict() if isinstance(part, LiveStateful) else part.state_dict()
+
+
+def _settled(part: Stateful) -> Any:
+    """The state of a part as it is now, though the part goes on."""
+    return _live(part) if isinstance(part, LiveStateful) else _private(part.state_dict())
 
 
 def _private(state: Any) -> Any:

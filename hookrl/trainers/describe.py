@@ -28,14 +28,18 @@ class Describable(Protocol):
     total_frames: int
     optim_steps_per_batch: int | None
 
+    @property
+    def resume_kind(self) -> str:
+        """How a resumed run goes on."""
+        ...
+
 
 def describe(trainer: Describable) -> str:
     """Return the loop as text: points in order, under each its hooks with class and cadence."""
     points = list(POINTS.values())
     inner = [index for index, point in enumerate(points) if point.inner]
     steps = trainer.optim_steps_per_batch
-    resume = getattr(trainer.collector, "exact_resume", "impossible")
-    budget = f"until {trainer.total_frames:,} frames, exact resume: {resume}"
+    budget = f"until {trainer.total_frames:,} frames, exact resume: {trainer.resume_kind}"
     lines = [f"for batch in {_kind(trainer.collector)}:  # {budget}"]
     for point in points[: inner[0]]:
         lines += _point(trainer, point, 1)

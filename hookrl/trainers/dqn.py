@@ -52,6 +52,7 @@ class DQNTrainer(Trainer):
         replay_buffer: hookrl's or torchrl's.
         gradient_steps: optimization steps after each batch.
         learning_starts: frames collected before the first.
+        save_replay: whether checkpoints hold what the replay buffer stores.
         target_interval: optimization steps between updates of the target network.
         tau: how far each moves it; 1 copies.
         epsilon: share of random actions, as a function of collected frames; None leaves it to the
@@ -69,6 +70,7 @@ class DQNTrainer(Trainer):
         replay_buffer: Any,
         gradient_steps: int = 1,
         learning_starts: int = 0,
+        save_replay: bool = True,
         target_interval: int = 1,
         tau: float = 1.0,
         epsilon: Any = None,
@@ -82,7 +84,7 @@ class DQNTrainer(Trainer):
             optimizer=optimizer,
             **options,
         )
-        ReplayBufferTrainer(replay_buffer).register(self)
+        ReplayBufferTrainer(replay_buffer, save_contents=save_replay).register(self)
         WarmUp(learning_starts).register(self)
         NaNGuard().register(self)
         q_network, target_network = loss_module.q_network, loss_module.target_network

@@ -59,6 +59,7 @@ class EntropyRegularizedTrainer(Trainer):
         replay_buffer: hookrl's or torchrl's.
         gradient_steps: optimization steps after each batch.
         learning_starts: frames collected before the first.
+        save_replay: whether checkpoints hold what the replay buffer stores.
         target_interval: optimization steps between updates of the target critics.
         tau: how far each moves them; 1 copies.
         **options: everything else that `Trainer` takes.
@@ -74,6 +75,7 @@ class EntropyRegularizedTrainer(Trainer):
         replay_buffer: Any,
         gradient_steps: int = 1,
         learning_starts: int = 0,
+        save_replay: bool = True,
         target_interval: int = 1,
         tau: float = 0.005,
         **options: Any,
@@ -85,7 +87,7 @@ class EntropyRegularizedTrainer(Trainer):
             loss_module=loss_module,
             **options,
         )
-        ReplayBufferTrainer(replay_buffer).register(self)
+        ReplayBufferTrainer(replay_buffer, save_contents=save_replay).register(self)
         WarmUp(learning_starts).register(self)
         NaNGuard().register(self)
         for name, (optimizer, components) in optimizers.items():

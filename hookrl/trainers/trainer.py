@@ -236,7 +236,7 @@ class Trainer(TorchrlNames):
                 seed_process(self.seeds.sequence("process"))
             self._seed_process = False
             self._take_up_hooks()
-            self.check_machine()
+            self.check_exactness()
             yield
             if self._saves and not 0 < self.collected_frames == self.last_save:
                 # Before the last row, which a run that is prolonged writes when it is due.

@@ -21,6 +21,7 @@ from hookrl.checkpoints import BACKENDS, decode, encode
 from hookrl.checkpoints.disk import DISK
 from hookrl.checkpoints.payload import NAMES, read_payload, read_state, write_payload
 from hookrl.errors import InvalidValue
+from hookrl.state import LiveTensor
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS)
 CHUNK = "TORCHSNAPSHOT_MAX_CHUNK_SIZE_BYTES_OVERRIDE"
@@ -63,6 +64,45 @@ def test_a_state_comes_back_as_it_was(backend: str, state: Any) -> None:
 def test_tensors_of_every_type_come_back(backend: str, dtype: torch.dtype, tmp_path: Path) -> None:
     state = variety(dtype)
     assert_same(read(write(state, tmp_path, backend)), state)
+
+
+class Live(LiveTensor):
+    """A tensor that is handed out in pieces of a few bytes."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.dtype, self.shape = tensor.dtype, tuple(tensor.shape)
+        self.content = bits(tensor).numpy().tobytes()
+
+    def pieces(self) -> Iterator[memoryview]:
+        for start in range(0, len(self.content), 7):
+            yield memoryview(self.content[start : start + 7])
+
+    def release(self) -> None:
+        pass
+
+
+@both_backends
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_live_tensors_of_every_type_come_back(
+    backend: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    tensors = [tensor.contiguous() for tensor in variety(dtype)]
+    state = {"before": torch.arange(5), "live": [Live(t) for t in tensors], "after": tensors}
+    loaded = read(write(state, tmp_path, backend))
+    assert_same(loaded, {**state, "live": tensors})
+
+
+def test_torchsnapshot_reads_live_tensors(tmp_path: Path) -> None:
+    square = torch.randn(3, 4)
+    path = write({"live": Live(square), "other": square + 1}, tmp_path, "torchsnapshot")
+    snapshot = torchsnapshot.Snapshot(str(path))
+    for name, expected in (("t0", square), ("t1", square + 1)):
+        assert torch.equal(snapshot.read_object(f"0/checkpoint/tensors/{name}"), expected)
+    state = torchsnapshot.StateDict(
+        skeleton="", kinds="", tensors={"t0": torch.empty(3, 4), "t1": torch.empty(3, 4)}
+    )
+    snapshot.restore({"checkpoint": state})
+    assert torch.equal(state["tensors"]["t0"], square)
 
 
 @both_backends

@@ -317,8 +317,43 @@ def test_a_state_of_something_else_is_refused_before_anything_changes():
     state = hook.state_dict()["replay_buffer"]
     rest = {key: value for key, value in state["rest"].items() if key != "_writer"}
     with pytest.raises(MissingKey, match="a replay buffer lacks '_writer'"):
-        hook.load_state_dict({"replay_buffer": {**state, "rest": rest}})
+        hook.load_state_dict({"replay_buffer": {**state, "rest": rest}, "refilling": False})
     assert len(hook.replay_buffer) == 10
+
+
+def test_the_live_state_of_a_buffer_without_one_is_a_copy():
+    stored = torch.zeros(3)
+    buffer = Batches()
+    buffer.state_dict = lambda: {"stored": stored}
+    live = ReplayBufferTrainer(buffer).live_state_dict()
+    stored += 1
+    assert live["replay_buffer"]["stored"].tolist() == [0, 0, 0]
+
+
+def test_what_is_stored_may_be_left_out_and_then_learning_waits_for_a_sample():
+    trainer, hook, _ = replaying(torchrl_buffer(), save_contents=False)
+    trainer.train()
+    state = hook.state_dict()
+    assert state == hook.live_state_dict() == {"replay_buffer": None, "refilling": False}
+    resumed, fresh, samples = replaying(torchrl_buffer(), 3, batch_size=15)
+    with pytest.warns(UserWarning, match="saved without the contents of its replay buffer"):
+        fresh.load_state_dict(state)
+    resumed.train()
+    assert len(samples) == 2 * 2  # nothing after the first batch of 10
+    assert fresh.state_dict()["refilling"] is False
+    again, _, _ = replaying(torchrl_buffer(), 1, batch_size=15)
+    with pytest.raises(InvalidValue, match="a sample of 15 was asked of a replay buffer"):
+        again.train()
+
+
+def test_waiting_for_a_sample_is_part_of_the_state():
+    hook = ReplayBufferTrainer(torchrl_buffer(), batch_size=15)
+    with pytest.warns(UserWarning, match="without the contents"):
+        hook.load_state_dict({"replay_buffer": None, "refilling": False})
+    resumed, fresh, samples = replaying(torchrl_buffer(), 1, batch_size=15)
+    fresh.load_state_dict(hook.state_dict())
+    resumed.train()
+    assert samples == []
 
 
 # -------------------------------------------------------------------- misuse

@@ -6,6 +6,7 @@ from hookrl.checkpoints import CheckpointStore
 from hookrl.checkpoints.disk import Disk
 from hookrl.errors import InvalidValue, MissingFile, MissingKey
 from hookrl.hooks import CountFramesLog
+from hookrl.state import LiveTensor
 from hookrl.trainers import checkpointing
 
 
@@ -188,6 +189,79 @@ def test_a_checkpoint_that_cannot_be_written_may_be_a_warning(background, path, 
     with pytest.warns(UserWarning, match="a checkpoint was not written, training goes on"):
         trainer.train()
     assert trainer.collected_frames == 40
+
+
+class Large:
+    """A hook with a state that is handed out live."""
+
+    def __init__(self, exact_resume="exact"):
+        self.exact_resume = exact_resume
+        self.number = torch.zeros(3)
+        self.live = []
+
+    def register(self, trainer, name="large"):
+        trainer.register_op("pre_steps_log", self.count, name=name)
+        trainer.register_module(name, self)
+
+    def count(self, batch):
+        self.number += 1
+
+    def state_dict(self):
+        return {"number": self.number.clone()}
+
+    def load_state_dict(self, state):
+        self.number.copy_(state["number"])
+
+    def live_state_dict(self):
+        self.live.append(Pieces(self.number))
+        return {"number": self.live[-1]}
+
+
+class Pieces(LiveTensor):
+    def __init__(self, tensor):
+        self.dtype, self.shape = tensor.dtype, tuple(tensor.shape)
+        self.content = tensor.numpy().tobytes()
+        self.released = False
+
+    def pieces(self):
+        yield memoryview(self.content[:5])
+        yield memoryview(self.content[5:])
+
+    def release(self):
+        self.released = True
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["at once", "in the background"])
+def test_what_is_live_is_read_while_it_is_written(background, path):
+    hook = Large()
+    trainer = counting_trainer(4, path, save_trainer_interval=30, save_in_background=background)
+    hook.register(trainer)
+    trainer.train()
+    assert len(hook.live) == 2
+    assert all(tensor.released for tensor in hook.live)
+    loaded = counting_trainer(1)
+    Large().register(loaded)
+    assert loaded.load_from_file(path).modules["large"].number.tolist() == [4, 4, 4]
+
+
+def test_what_is_live_is_released_if_it_cannot_be_written(path, monkeypatch):
+    hook, trainer = Large(), counting_trainer(1, path)
+    hook.register(trainer)
+    monkeypatch.setattr(Disk, "sync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        trainer.save_trainer(True)
+    assert hook.live[0].released
+
+
+def test_what_checkpoints_leave_out_is_a_warning_or_refused(path):
+    trainer = counting_trainer(1, path)
+    Large("impossible").register(trainer)
+    assert trainer.resume_kind == "impossible"
+    with pytest.warns(UserWarning, match="checkpoints leave out something of 'large'"):
+        trainer.train()
+    trainer.exact_resume = "require"
+    with pytest.raises(InvalidValue, match="exact_resume='require' with 'large', of which"):
+        trainer.train()
 
 
 def test_exact_resume_cannot_be_required_of_a_plain_iterable():

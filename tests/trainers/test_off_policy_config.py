@@ -147,6 +147,7 @@ TESTED_BELOW = {
     "replay.prioritized",
     "replay.alpha",
     "replay.beta",
+    "replay.save_contents",
 }
 each_config = pytest.mark.parametrize("config_type", TRAINERS)
 
@@ -209,6 +210,13 @@ def test_prioritized_replay_has_its_exponents(config_type):
     replay = ReplayConfig(prioritized=True, alpha=0.1, beta=0.2)
     sampler = buffer(build(config_type, replay=replay)).sampler
     assert (sampler.alpha, sampler.beta) == (0.1, 0.2)
+
+
+@each_config
+def test_the_contents_of_the_buffer_may_be_left_out_of_checkpoints(config_type):
+    assert build(config_type).modules["replay_buffer"].save_contents
+    replay = ReplayConfig(save_contents=False)
+    assert not build(config_type, replay=replay).modules["replay_buffer"].save_contents
 
 
 @each_config
