@@ -36,6 +36,7 @@ SOURCES: dict[str, Any] = {
     "train": Trainer.train,
     "optimize": Trainer.optimize,
     "step": EagerStep.__call__,
+    "learn": EagerStep.learn,
 }
 
 

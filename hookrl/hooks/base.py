@@ -120,6 +120,8 @@ class TrainerHookBase(ABC):
     """TensorDict keys the hook adds; checked after its first call. Empty: unchecked."""
     capturable: bool = False
     """Whether ``__call__`` is pure tensor code that a captured step may contain."""
+    inputs: tuple[str, ...] = ()
+    """Attributes, tensors that ``prepare`` leaves there, which a captured step reads anew."""
     deferrable: bool = False
     """Whether a hook at ``post_loss`` may as well run after the step."""
 

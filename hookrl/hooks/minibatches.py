@@ -32,6 +32,7 @@ class Minibatches(TrainerHookBase):
     """
 
     capturable = True
+    inputs = ("_index",)
     state_fields = ("_generator_state",)
 
     def __init__(
@@ -87,8 +88,11 @@ class Minibatches(TrainerHookBase):
 
         Raises:
             InvalidValue: if the hook was not shown the batch.
+            StopIteration: when the last epoch is over.
         """
         self._draw()
+        if self._index is None:
+            raise StopIteration
         self._prepared = True
 
     def _draw(self) -> None:

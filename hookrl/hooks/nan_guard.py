@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+import torch
 from tensordict import TensorDictBase
 
 from hookrl.errors import UserError
@@ -30,13 +29,19 @@ class NaNGuard(TrainerHookBase):
         trainer.register_op("optimizer", self, name=name, priority=PRIORITY, every=every)
         trainer.register_module(name, self)
 
+    @staticmethod
+    def permits(losses: TensorDictBase) -> torch.Tensor:
+        """Whether the step may be taken, bool ``[]``: what a captured step asks."""
+        total = sum(value.detach().sum() for key, value in losses.items() if is_loss(key))
+        return torch.as_tensor(total).isfinite()
+
     def __call__(
         self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
     ) -> None:
         """Check the sum first, since it is finite exactly if all is well."""
-        named = [(key, value.detach()) for key, value in losses.items() if is_loss(key)]
-        if math.isfinite(float(sum(value.sum() for _, value in named))):
+        if self.permits(losses):
             return
+        named = [(key, value.detach()) for key, value in losses.items() if is_loss(key)]
         bad = [
             f"{key} is {value.sum().item()}" for key, value in named if not value.isfinite().all()
         ]

@@ -98,11 +98,13 @@ class PointHooks:
 
     # The three ways to call the hooks of a point differ in what becomes of a returned value.
 
-    def replace(self, value: Any, *rest: Any) -> Any:
+    # A part of the hooks, by their place in the order, is what a captured step leaves over.
+
+    def replace(self, value: Any, *rest: Any, part: slice | None = None) -> Any:
         """Thread `value` through the hooks; whatever one returns is what the next receives."""
         call = None
         try:
-            for call in self.calls:
+            for call in self.calls if part is None else self.calls[part]:
                 result = call(value, *rest)
                 if result is not None:
                     if not isinstance(result, TensorDictBase):
@@ -113,11 +115,11 @@ class PointHooks:
             raise
         return value
 
-    def run(self) -> None:
+    def run(self, part: slice | None = None) -> None:
         """Run the hooks; what they return means nothing."""
         call = None
         try:
-            for call in self.calls:
+            for call in self.calls if part is None else self.calls[part]:
                 call()
         except Exception as error:
             self._blame(error, call)

@@ -116,7 +116,7 @@ class ReplayBufferTrainer(TrainerHookBase):
 
     @property
     def exact_resume(self) -> str:
-        """ "exact", or "impossible" without what is stored."""
+        """How a resumed run goes on: "exact", or "impossible" without what is stored."""
         return "exact" if self.save_contents else "impossible"
 
     def set_seed(self, seed_sequence: np.random.SeedSequence) -> None:

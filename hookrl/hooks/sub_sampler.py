@@ -32,7 +32,6 @@ class BatchSubSampler(TrainerHookBase):
         InvalidValue: for a batch size below 1.
     """
 
-    capturable = True
     state_fields = ("_generator_state",)
 
     def __init__(self, batch_size: int, sub_traj_len: int = 0, min_sub_traj_len: int = 0) -> None:

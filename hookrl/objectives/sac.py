@@ -242,6 +242,12 @@ class SACLoss(EntropyRegularizedLoss):
             drawn[argument] = given
         return drawn
 
+    def draw_noise(self, tensordict: TensorDictBase) -> None:
+        """Put ``("noise", "action")`` and ``("noise", "next_action")`` into the batch."""
+        drawn = self.noise(tensordict)
+        tensordict["noise", "action"] = drawn["noise"]
+        tensordict["noise", "next_action"] = drawn["next_noise"]
+
     def terms(
         self,
         observation: Any,

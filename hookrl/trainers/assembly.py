@@ -160,6 +160,7 @@ def trainer_options(config: RunConfig, run: RunDirectory | None) -> dict[str, An
         "logger": None if run is None else run.logger(),
         "log_interval": config.log_interval,
         "progress_bar": config.progress_bar,
+        "compile": config.compile,
         "seed": config.seed,
     }
 

@@ -26,6 +26,7 @@ from hookrl.state import (
 from hookrl.trainers.host import HookHost
 from hookrl.trainers.machine import describe_machine, differences
 from hookrl.trainers.metrics import MetricLog
+from hookrl.trainers.step import OptimizationStep
 
 _COUNTERS = ("collected_frames", "optim_steps", "last_save")
 
@@ -37,6 +38,7 @@ class Checkpointing(HookHost):
     loss_module: Any
     logger: Any
     metrics: MetricLog
+    step: OptimizationStep
     optim_steps: int
     """Optimization steps so far."""
     save_trainer_file: str | Path | None
@@ -124,6 +126,7 @@ class Checkpointing(HookHost):
             setattr(self, name, int(state["counters"][name]))
         load_generators_state(state["generators"])
         self._seed_process = False
+        self.step.reset()
         if problems:
             warnings.warn(
                 f"the checkpoint was loaded as far as it fits: {'; '.join(problems)}.", stacklevel=2

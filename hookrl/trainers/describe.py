@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from hookrl.hooks.hook_timing import HookTiming
 from hookrl.hooks.points import POINTS, HookPoint
 from hookrl.hooks.registry import HookRegistry
+from hookrl.trainers.step import OptimizationStep
 
 METHODS = (
     "on_train_start",
@@ -27,6 +28,7 @@ class Describable(Protocol):
     loss_module: Any
     total_frames: int
     optim_steps_per_batch: int | None
+    step: OptimizationStep
 
     @property
     def resume_kind(self) -> str:
@@ -65,10 +67,13 @@ def _point(trainer: Describable, point: HookPoint, depth: int) -> list[str]:
     indent = "    " * depth
     timing = next((m for m in trainer.modules.values() if isinstance(m, HookTiming)), None)
     lines = [f"{indent}{point.name}"]
+    captured = trainer.step.captured
     for registration in trainer.hooks[point.name]:
         owner = _kind(registration.owner)
         seconds = None if timing is None else timing.total(point.name, registration.name)
         spent = "" if seconds is None else f"{seconds:10.3f} s"
+        if registration in captured:
+            spent += "captured"
         lines.append(
             f"{indent}    {registration.name:<28} {owner:<20} {registration.cadence!s:<20}{spent}"
         )

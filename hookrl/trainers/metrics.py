@@ -24,9 +24,12 @@ class RunningMeans:
     def __init__(self) -> None:
         self._totals: dict[str, Any] = {}
         self._counts: dict[str, Any] = {}
+        self._names: tuple[str, ...] = ()
+        self._vector: Any = None
+        self._vectors = 0
 
     def __bool__(self) -> bool:
-        return bool(self._totals)
+        return bool(self._totals or self._vectors)
 
     def add(self, entries: Any) -> None:
         """Take in a mapping (or TensorDict) of scalars.
@@ -49,12 +52,30 @@ class RunningMeans:
             else:
                 totals[name], counts[name] = total, count
 
+    def add_vector(self, names: tuple[str, ...], values: torch.Tensor) -> None:
+        """Take in scalars that are in one tensor, float64 ``[names]``: one operation for all."""
+        if self._vectors and names == self._names:
+            self._vector += values
+            self._vectors += 1
+        else:
+            self._unpack()
+            self._names, self._vector, self._vectors = names, values.clone(), 1
+
+    def _unpack(self) -> None:
+        """Count the vectors under their names."""
+        if self._vectors:
+            entries = dict(zip(self._names, self._vector.unbind(), strict=True))
+            count, self._vectors = self._vectors, 0
+            self.add({name: Mean(total, count) for name, total in entries.items()})
+
     def means(self) -> dict[str, Any]:
         """Return the mean of every name since the last `clear`, in order of appearance."""
+        self._unpack()
         return {name: total / self._counts[name] for name, total in self._totals.items()}
 
     def numbers(self) -> dict[str, float]:
         """Return the means as floats; names that nothing was counted for are left out."""
+        self._unpack()
         floats = _as_floats([*self._totals.values(), *self._counts.values()])
         totals, counts = floats[: len(self._totals)], floats[len(self._totals) :]
         return {
@@ -65,10 +86,11 @@ class RunningMeans:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._totals, self._counts = {}, {}
+        self._totals, self._counts, self._vectors = {}, {}, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return totals and counts by name."""
+        self._unpack()
         return {name: [total, self._counts[name]] for name, total in self._totals.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -6,12 +6,14 @@ implementation that captures the same hooks in one graph can take its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import torch
 from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidType
+from hookrl.hooks.registration import Registration
 from hookrl.hooks.registry import HookRegistry
 
 
@@ -31,6 +33,15 @@ class StepHost(Protocol):
         """Count the losses of a step into their mean."""
         ...
 
+    def record_loss_vector(
+        self,
+        names: tuple[str, ...],
+        values: torch.Tensor,
+        losses: Callable[[], TensorDictBase],
+    ) -> None:
+        """The same of a captured step, whose losses are made into a TensorDict if asked for."""
+        ...
+
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Take in metrics."""
         ...
@@ -41,6 +52,15 @@ class OptimizationStep(Protocol):
 
     def __call__(self, batch: Any, index: int) -> bool:
         """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
+        ...
+
+    @property
+    def captured(self) -> Sequence[Registration]:
+        """The hooks that are carried out as part of one graph."""
+        ...
+
+    def reset(self) -> None:
+        """Hooks have come or gone, or state was loaded: remember nothing of how it was."""
         ...
 
 
@@ -58,15 +78,24 @@ class EagerStep:
 
     def __call__(self, batch: Any, index: int) -> bool:
         """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
-        trainer = self._trainer
-        for prepare in trainer.prepare_calls:
-            prepare()
         try:
+            for prepare in self._trainer.prepare_calls:
+                prepare()
             sub_batch = self._process_optim_batch.replace(batch)
         except StopIteration:  # a hook that draws from an iterator ran out
             return False
+        return self.learn(sub_batch, index)
+
+    captured: Sequence[Registration] = ()
+
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
+    def learn(self, sub_batch: Any, index: int) -> bool:
+        """Carry out step `index` on its sub-batch; False if there is nothing in it."""
         if not sub_batch.batch_size.numel():  # TensorDict.numel() is never below 1
             return False
+        trainer = self._trainer
         losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
         sub_batch = self._post_loss.replace(sub_batch)
         losses = self._optimizer.replace(losses, trainer.clip_grad_norm, trainer.clip_norm, index)

@@ -17,6 +17,8 @@ from hookrl.configs import (
 from hookrl.errors import ExistingFile
 from hookrl.hooks import OptimizerHook
 from hookrl.trainers import DiscreteSACTrainer, DQNTrainer, SACTrainer, assembly
+from hookrl.trainers.captured import CapturedStep
+from hookrl.trainers.step import EagerStep
 
 TRAINERS = {DQNConfig: DQNTrainer, SACConfig: SACTrainer, DiscreteSACConfig: DiscreteSACTrainer}
 
@@ -148,6 +150,7 @@ TESTED_BELOW = {
     "replay.alpha",
     "replay.beta",
     "replay.save_contents",
+    "compile",
 }
 each_config = pytest.mark.parametrize("config_type", TRAINERS)
 
@@ -210,6 +213,12 @@ def test_prioritized_replay_has_its_exponents(config_type):
     replay = ReplayConfig(prioritized=True, alpha=0.1, beta=0.2)
     sampler = buffer(build(config_type, replay=replay)).sampler
     assert (sampler.alpha, sampler.beta) == (0.1, 0.2)
+
+
+@each_config
+def test_steps_are_captured_if_that_is_asked_for(config_type):
+    assert isinstance(build(config_type).step, EagerStep)
+    assert isinstance(build(config_type, compile=True).step, CapturedStep)
 
 
 @each_config

@@ -9,6 +9,8 @@ from hookrl.configs import EvaluationConfig, NetworkConfig, PPOConfig
 from hookrl.errors import InvalidType
 from hookrl.objectives import GAE
 from hookrl.trainers import PPOTrainer
+from hookrl.trainers.captured import CapturedStep
+from hookrl.trainers.step import EagerStep
 
 
 def hook(name):
@@ -64,6 +66,7 @@ TESTED_BY_BEHAVIOUR = {
     "overwrite",
     "progress_bar",
     "device",
+    "compile",
 }
 
 
@@ -83,6 +86,11 @@ def test_a_field_reaches_its_part(field):
     value, read = REACHES[field]
     assert value != getattr(PPOConfig(), field)
     assert read(build(**{field: value})) == value
+
+
+@pytest.mark.parametrize("compile_", [True, False])
+def test_steps_are_captured_if_that_is_asked_for(compile_):
+    assert isinstance(build(compile=compile_).step, CapturedStep if compile_ else EagerStep)
 
 
 def test_env_kwargs_reach_the_environment():

@@ -1,0 +1,198 @@
+"""What of a step is captured, with the hooks as they are, and what runs around it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from tensordict import TensorDictBase
+
+from hookrl.hooks.optimizer import OptimizerHook
+from hookrl.trainers.captured.graph import NotCapturable
+from hookrl.trainers.captured.optimizers import TracedAdam
+from hookrl.trainers.captured.plan import Plan, make_plan
+from hookrl.trainers.captured.traced import Leaves, Outcome, TracedStep, leaves_of
+from hookrl.trainers.step import StepHost, checked_losses
+
+
+class Refused(Exception):
+    """A step cannot be captured, though its sub-batch is drawn already."""
+
+    def __init__(self, sub_batch: Any, reason: NotCapturable) -> None:
+        super().__init__(str(reason))
+        self.sub_batch = sub_batch
+        self.reason = reason
+
+
+class Capture:
+    """The captured part of the step as the hooks are now.
+
+    Args:
+        trainer: whose step it is.
+
+    Raises:
+        NotCapturable: if a hook or optimizer cannot be captured.
+    """
+
+    def __init__(self, trainer: StepHost) -> None:
+        self.trainer = trainer
+        hooks = trainer.hooks
+        self.plan: Plan = make_plan(hooks)
+        self.selects = self.plan.select.start != self.plan.select.stop
+        self.needs_sub_batch = self.plan.needs_sub_batch
+        self._select = hooks["process_optim_batch"]
+        self._post_loss = hooks["post_loss"]
+        self._optimizer = hooks["optimizer"]
+        self._post_optim = hooks["post_optim"]
+        self._post_optim_log = hooks["post_optim_log"]
+        owners = {id(one.owner): one.owner for one in self.plan.captured}
+        self._owners = list(owners.values())
+        self.inputs = [
+            (owner, name) for owner in self._owners for name in getattr(owner, "inputs", ())
+        ]
+        self._optimizers: list[tuple[OptimizerHook, TracedAdam]] = []
+        for owner in self._owners:
+            if isinstance(owner, OptimizerHook):
+                try:
+                    self._optimizers.append((owner, TracedAdam(owner.optimizer)))
+                except NotCapturable as error:
+                    raise NotCapturable(f"hook {type(owner).__name__}: {error}") from None
+        parts = [part for part in (trainer.loss_module, *self._owners) if hasattr(part, "__dict__")]
+        self._numbers = [
+            (vars(part), name)
+            for part in parts
+            for name, value in vars(part).items()
+            if isinstance(value, float | str) or (isinstance(value, bool) and name[0] != "_")
+        ]
+        self.setting_names = [
+            *("clip_grad_norm", "clip_norm"),
+            *("the settings of an optimizer" for _ in self._optimizers),
+            *(
+                f"{type(part).__name__}.{name}"
+                for part in parts
+                for attributes, name in self._numbers
+                if attributes is vars(part)
+            ),
+        ]
+        self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
+        self._steps: dict[Any, dict[Any, TracedStep]] = {}
+        self._last_value: TensorDictBase | None = None
+        self._last_leaves: Leaves = []
+        self._last_steps: dict[Any, TracedStep] = {}
+
+    def settings(self) -> list[Any]:
+        """Everything that the graph holds as a number, in the order of `setting_names`."""
+        trainer = self.trainer
+        return [
+            trainer.clip_grad_norm,
+            trainer.clip_norm,
+            *(traced.constants for _, traced in self._optimizers),
+            *(attributes[name] for attributes, name in self._numbers),
+        ]
+
+    def is_current(self) -> bool:
+        """Whether all tensors are still where they were."""
+        steps = [step for steps in self._steps.values() for step in steps.values()]
+        return all(traced.is_current for _, traced in self._optimizers) and all(
+            step.graph.is_current for step in steps
+        )
+
+    def run(self, batch: Any, index: int) -> bool:
+        """Carry out one step; False if there was nothing left to learn from.
+
+        Raises:
+            Refused: if it cannot be captured; its sub-batch is still to be learned from.
+        """
+        trainer, plan = self.trainer, self.plan
+        try:
+            for prepare in trainer.prepare_calls:
+                prepare()
+            value = self._select.replace(batch, part=plan.select_before)
+        except StopIteration:
+            return False
+        if not value.batch_size.numel():
+            return False
+        if self._draw_noise is not None:
+            self._draw_noise(value)
+        for _, optimizer in self._optimizers:
+            optimizer.take_up_rates()
+        try:
+            step, inputs = self._step_for(value, index)
+        except NotCapturable as error:
+            raise Refused(self._select.replace(value, part=plan.select), error) from None
+        step(inputs)
+        if step.permitted is not None and not step.permitted:
+            self._report_refusal(step.losses(), index)
+        trainer.record_loss_vector(step.names, step.vector, step.losses)
+        trainer.optim_steps += 1
+        sub_batch = step.sub_batch(value) if self.needs_sub_batch else None
+        for place in plan.deferred:
+            sub_batch = self._post_loss.replace(sub_batch, part=slice(place, place + 1))
+        self._post_optim.run(part=plan.post_optim_after)
+        if self.needs_sub_batch:
+            self._post_optim_log.collect(sub_batch, trainer.log)
+        return True
+
+    def _step_for(self, value: TensorDictBase, index: int) -> tuple[TracedStep, list[torch.Tensor]]:
+        """The graph for such a sub-batch, and what it receives."""
+        if value is not self._last_value or self.plan.select.start:
+            self._last_value, self._last_leaves = value, leaves_of(value)
+            layout = tuple((key, leaf.shape, leaf.dtype) for key, leaf in self._last_leaves)
+            self._last_steps = self._steps.setdefault((value.batch_size, layout), {})
+        own = [getattr(owner, name) for owner, name in self.inputs]
+        shapes = tuple(tensor.shape for tensor in own)
+        step = self._last_steps.get(shapes)
+        if step is None:
+            step = TracedStep(self, value, self._last_leaves, own, index)
+            self._last_steps[shapes] = step
+        return step, own + [leaf for _, leaf in self._last_leaves]
+
+    def body(self, value: TensorDictBase, index: int) -> Outcome:
+        """What is traced: the captured part, as `EagerStep` would do it."""
+        trainer, plan = self.trainer, self.plan
+        sub_batch = self._select.replace(value, part=plan.select)
+        losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
+        for place in plan.post_loss:
+            sub_batch = self._post_loss.replace(sub_batch, part=slice(place, place + 1))
+        permitted: torch.Tensor | None = None
+        for guard in plan.guards:
+            answer = guard.owner.permits(losses)
+            permitted = answer if permitted is None else permitted & answer
+        for _, optimizer in self._optimizers:
+            optimizer.permitted = permitted
+        arguments = trainer.clip_grad_norm, trainer.clip_norm, index
+        guards = {guard.name for guard in plan.guards}
+        for place, registration in enumerate(self._optimizer):
+            if registration.name not in guards:
+                part = slice(place, place + 1)
+                losses = self._optimizer.replace(losses, *arguments, part=part)
+        trainer.losses = losses = losses.detach()
+        self._post_optim.run(part=plan.post_optim)
+        return Outcome(sub_batch, losses, permitted)
+
+    @contextlib.contextmanager
+    def tracing(self) -> Iterator[None]:
+        """Put optimizers that can be traced in place, and leave no trace of that behind."""
+        parts = [*self._owners, self.trainer.loss_module]
+        kept = [(part, dict(vars(part))) for part in parts if hasattr(part, "__dict__")]
+        losses = self.trainer.losses
+        for hook, traced in self._optimizers:
+            hook.optimizer = traced  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for owner, attributes in kept:
+                vars(owner).clear()
+                vars(owner).update(attributes)
+            for _, traced in self._optimizers:
+                traced.zero_grad()
+                traced.permitted = None
+            self.trainer.losses = losses
+
+    def _report_refusal(self, losses: TensorDictBase, index: int) -> None:
+        """Have the guards say what is wrong; those that are not due say nothing."""
+        arguments = losses, self.trainer.clip_grad_norm, self.trainer.clip_norm, index
+        for guard in self.plan.guards:
+            guard.owner(*arguments)

@@ -1,0 +1,141 @@
+"""A function of tensors, traced once with all it reads and writes, and compiled.
+
+Tracing follows every tensor operation below autograd, so a backward pass is traced like any other
+code, and whatever Python did in between is gone. Tensors that the function did not receive but
+found somewhere (parameters, optimizer state, targets) become inputs of the graph, which reads and
+writes them where they lie. It runs on fake tensors: nothing is computed, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.fx import GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from hookrl.errors import UserError
+
+_LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}
+
+
+class NotCapturable(UserError, RuntimeError):
+    """Something cannot be part of a captured step; the text says what, and why."""
+
+
+class Graph:
+    """A compiled function of tensors.
+
+    Args:
+        function: returns a list of tensors; called once, with fake ones.
+        examples: tensors of the shapes and types that it will be called with.
+
+    Raises:
+        NotCapturable: if it does more than tensor operations that are known beforehand, or cannot
+            be compiled.
+    """
+
+    def __init__(
+        self, function: Callable[..., list[torch.Tensor]], examples: Sequence[torch.Tensor]
+    ) -> None:
+        module = _traced(function, examples)
+        held = _lift(module)
+        self._held = [tensor.detach() for tensor in held]
+        self._origins = held
+        self._compiled = _compiled(module, [*examples, *self._held])
+
+    def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Run the graph; what it writes is written when this returns, or on its way on a device."""
+        with torch.no_grad():
+            return self._compiled(*inputs, *self._held)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the tensors that it found still lie where they did; one is asked for all."""
+        return not self._held or self._held[0].data_ptr() == self._origins[0].data_ptr()
+
+
+class _StandIns(TorchDispatchMode):
+    """Puts an alias, which is traced, in the place of every tensor that was found.
+
+    Without it torch computes on small ones while it traces, since they might be constants, and what
+    it computes in place would be changed for good.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func not in _LIFTS:  # those receive numbers that became tensors just now
+            args, kwargs = tree_map_only(torch.Tensor, self._stand_in, (args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        if isinstance(tensor, FakeTensor):
+            return tensor
+        if id(tensor) not in self._known:
+            self._known[id(tensor)] = tensor, torch.ops.aten.detach.default(tensor)
+        return self._known[id(tensor)][1]
+
+
+def _traced(
+    function: Callable[..., list[torch.Tensor]], examples: Sequence[torch.Tensor]
+) -> GraphModule:
+    def with_stand_ins(*tensors: torch.Tensor) -> list[torch.Tensor]:
+        with _StandIns():
+            return function(*tensors)
+
+    trace = make_fx(with_stand_ins, tracing_mode="fake", _allow_non_fake_inputs=True)
+    try:
+        return trace(*(tensor.detach() for tensor in examples))
+    except UserError:
+        raise
+    except Exception as error:
+        first_line = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        notes = "; ".join(getattr(error, "__notes__", []))
+        raise NotCapturable(f"{first_line}{f' ({notes})' if notes else ''}") from error
+
+
+def _lift(module: GraphModule) -> list[torch.Tensor]:
+    """Make inputs of the tensors that were found; return them in the order of those inputs."""
+    graph = module.graph
+    last = [node for node in graph.nodes if node.op == "placeholder"][-1]
+    inputs: dict[int, tuple[Node, torch.Tensor]] = {}
+    for node in [node for node in graph.nodes if node.op == "get_attr"]:
+        tensor = getattr(module, str(node.target))
+        if id(tensor) not in inputs:
+            with graph.inserting_after(last):
+                last = graph.placeholder(f"found_{len(inputs)}")
+            last.meta = dict(node.meta)
+            inputs[id(tensor)] = last, tensor
+        node.replace_all_uses_with(inputs[id(tensor)][0])
+        graph.erase_node(node)
+    module.recompile()
+    return [tensor for _, tensor in inputs.values()]
+
+
+def _compiled(module: GraphModule, examples: Sequence[torch.Tensor]) -> Callable[..., Any]:
+    import torch._inductor as inductor
+
+    on_cpu = all(tensor.device.type == "cpu" for tensor in examples)
+    options = {
+        # Calling kernels from C++ saves a third of the time of a small step.
+        "cpp_wrapper": on_cpu,
+        # Random numbers as the uncaptured step would draw them.
+        "fallback_random": True,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return inductor.compile(module, list(examples), options=options)
+    except Exception as error:
+        first_line = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise NotCapturable(f"it cannot be compiled here ({first_line})") from error

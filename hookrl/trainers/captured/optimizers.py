@@ -1,0 +1,161 @@
+"""Optimizers as tensor code: what `torch.optim` does between reading and writing numbers.
+
+The state stays where the optimizer of torch keeps it, so its ``state_dict`` is what it always is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hookrl.trainers.captured.graph import NotCapturable
+
+CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
+_CONSTANTS = ("betas", "eps", "weight_decay", "maximize")
+
+
+class TracedAdam:
+    """Stands for an Adam or AdamW while a step is traced (Kingma & Ba, arXiv:1412.6980).
+
+    Args:
+        optimizer: the one that it stands for; it gets the state that its first step would make.
+
+    Raises:
+        NotCapturable: for another kind of optimizer, or an option that is not known here.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        if type(optimizer) not in CAPTURABLE:
+            known = " or ".join(kind.__name__ for kind in CAPTURABLE)
+            raise NotCapturable(
+                f"its optimizer is a {type(optimizer).__name__}: expected torch's {known}"
+            )
+        if any(group.get("amsgrad") for group in optimizer.param_groups):
+            raise NotCapturable("its optimizer has amsgrad=True, which is not captured")
+        self.optimizer = optimizer
+        self.param_groups = optimizer.param_groups
+        self.permitted: Tensor | None = None
+        """Whether the step is taken, bool ``[]``; None: it is."""
+        self._decoupled = isinstance(optimizer, torch.optim.AdamW) or any(
+            group.get("decoupled_weight_decay") for group in optimizer.param_groups
+        )
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if not optimizer.state[parameter]:
+                    optimizer.state[parameter].update(_first_state(parameter))
+        self._steps = {
+            parameter: float(optimizer.state[parameter]["step"])
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        # A captured step reads the rate from a tensor, so that it may change.
+        self._rates = [_rate(group) for group in optimizer.param_groups]
+        self._taken_up = [group["lr"] for group in optimizer.param_groups]
+        self._first_means = self._means()
+
+    @property
+    def constants(self) -> list[Any]:
+        """The settings that a captured step holds on to."""
+        return [[group.get(name) for name in _CONSTANTS] for group in self.param_groups]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the state is still in the tensors that were there; loading brings others."""
+        means = zip(self._means(), self._first_means, strict=True)
+        return all(mean is first for mean, first in means)
+
+    def take_up_rates(self) -> None:
+        """Have the captured step use the learning rates of now."""
+        for index, group in enumerate(self.param_groups):
+            rate = group["lr"]
+            if isinstance(rate, Tensor):
+                if rate is not self._rates[index]:
+                    self._rates[index].copy_(rate)
+            elif rate != self._taken_up[index]:
+                self._rates[index].fill_(rate)
+                self._taken_up[index] = rate
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for group, rate in zip(self.param_groups, self._rates, strict=True):
+            corrections: dict[float, tuple[Tensor, Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.optimizer.state[parameter]
+                if self.permitted is None:
+                    state["step"].add_(1)
+                else:
+                    state["step"].add_(self.permitted)
+                # Parameters that were always trained together share their corrections.
+                taken = self._steps[parameter]
+                if taken not in corrections:
+                    corrections[taken] = _corrections(state["step"], group["betas"])
+                self._update(parameter, state, group, rate, *corrections[taken])
+
+    def zero_grad(self) -> None:
+        """Drop the gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def _means(self) -> list[Tensor]:
+        """The running mean of the first parameter of each group."""
+        firsts = [group["params"][0] for group in self.param_groups]
+        return [self.optimizer.state[parameter].get("exp_avg") for parameter in firsts]
+
+    def _update(
+        self,
+        parameter: Tensor,
+        state: dict[str, Tensor],
+        group: dict[str, Any],
+        rate: Tensor,
+        first: Tensor,
+        second: Tensor,
+    ) -> None:
+        gradient = parameter.grad
+        assert gradient is not None
+        beta1, beta2 = group["betas"]
+        decay, value = group["weight_decay"], parameter.detach()
+        if group["maximize"]:
+            gradient = -gradient
+        if decay and not self._decoupled:
+            gradient = gradient + decay * value
+        if decay and self._decoupled:
+            value = value * (1 - rate * decay)
+        mean = torch.lerp(state["exp_avg"], gradient, 1 - beta1)
+        square = beta2 * state["exp_avg_sq"] + (1 - beta2) * gradient * gradient
+        deviation = square.sqrt() / second.sqrt() + group["eps"]
+        value = value - (rate / first) * (mean / deviation)
+        for target, new in (
+            (parameter, value),
+            (state["exp_avg"], mean),
+            (state["exp_avg_sq"], square),
+        ):
+            kept = new if self.permitted is None else torch.where(self.permitted, new, target)
+            target.copy_(kept)
+
+
+def _first_state(parameter: Tensor) -> dict[str, Tensor]:
+    return {
+        "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+        "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+    }
+
+
+def _corrections(step: Tensor, betas: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """What the two running means lack since they began at zero: ``1 - beta^step``."""
+    count = step.double()
+    return 1 - betas[0] ** count, 1 - betas[1] ** count
+
+
+def _rate(group: dict[str, Any]) -> Tensor:
+    """A tensor for the learning rate."""
+    if isinstance(group["lr"], Tensor):
+        return group["lr"]
+    device = group["params"][0].device
+    return torch.tensor(float(group["lr"]), dtype=torch.float64, device=device)

@@ -1,0 +1,99 @@
+"""The optimization step as one graph of the same hooks.
+
+What is captured is decided by `make_plan`; what runs before and after it runs as in `EagerStep`,
+in the same order. The graph is made at the first step, from the hooks as they are then, and once
+more for each new shape of sub-batch; it is never replaced by the eager step in between, so that a
+run that is resumed computes what it would have computed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from hookrl.hooks.registration import Registration
+from hookrl.trainers.captured.capture import Capture, Refused
+from hookrl.trainers.captured.graph import NotCapturable
+from hookrl.trainers.captured.plan import make_plan
+from hookrl.trainers.step import EagerStep, StepHost
+
+_RECAPTURES = 3
+"""How often settings may change before every step is eager."""
+
+
+class CapturedStep:
+    """Carries out steps of the inner loop by a compiled graph.
+
+    Settings that are plain numbers (coefficients of the loss, betas of the optimizer) are part of
+    the graph: if one changes it is captured again, the learning rate aside, which is read anew for
+    each step. A tensor that somebody swaps for another one is noticed too, between batches.
+
+    Args:
+        trainer: whose step this is.
+    """
+
+    def __init__(self, trainer: StepHost) -> None:
+        self._trainer = trainer
+        self._eager = EagerStep(trainer)
+        self._capture: Capture | None = None
+        self._settings: Any = None
+        self._changes = 0
+        self.refused: str | None = None
+        """Why steps are eager after all; None: they are not."""
+
+    @property
+    def captured(self) -> Sequence[Registration]:
+        """The hooks that are carried out as part of the graph."""
+        if self.refused is not None:
+            return ()
+        try:
+            return make_plan(self._trainer.hooks).captured
+        except NotCapturable:
+            return ()
+
+    def reset(self) -> None:
+        """Forget the graph: hooks have come or gone, or state was loaded."""
+        self._capture = None
+        self._settings = None
+        self._changes = 0
+        self.refused = None
+
+    def __call__(self, batch: Any, index: int) -> bool:
+        """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
+        if index == 0 and self._capture is not None and not self._is_current():
+            self._capture = None
+        if self._capture is None and self.refused is None:
+            self._begin()
+        if self._capture is None:
+            return self._eager(batch, index)
+        try:
+            return self._capture.run(batch, index)
+        except Refused as refused:
+            self._refuse(str(refused.reason))
+            return self._eager.learn(refused.sub_batch, index)
+
+    def _begin(self) -> None:
+        try:
+            self._capture = Capture(self._trainer)
+        except NotCapturable as error:
+            self._refuse(str(error))
+        else:
+            self._settings = self._capture.settings()
+
+    def _is_current(self) -> bool:
+        capture = self._capture
+        assert capture is not None
+        settings = capture.settings()
+        if settings != self._settings:
+            self._changes += 1
+            if self._changes > _RECAPTURES:
+                pairs = zip(capture.setting_names, self._settings, settings, strict=True)
+                changed = ", ".join(name for name, before, now in pairs if before != now)
+                self._refuse(f"{changed} changed {self._changes} times, each of which compiles")
+            return False
+        return capture.is_current()
+
+    def _refuse(self, reason: str) -> None:
+        self._capture, self.refused = None, reason
+        warnings.warn(f"the optimization step is not captured: {reason}.", stacklevel=4)

@@ -1,0 +1,157 @@
+"""The graph of a step for one layout of its sub-batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from tensordict import TensorDict, TensorDictBase
+
+from hookrl.trainers.captured.graph import Graph, NotCapturable
+
+Leaves = list[tuple[Any, torch.Tensor]]
+
+
+class Outcome(NamedTuple):
+    """What the captured part of a step leaves."""
+
+    sub_batch: TensorDictBase
+    losses: TensorDictBase
+    permitted: torch.Tensor | None
+    """Whether the step was taken, bool ``[]``; None: nobody asks."""
+
+
+class Captured(Protocol):
+    """What is traced, as `Capture` gives it."""
+
+    selects: bool
+    """Whether it draws its sub-batch itself."""
+    needs_sub_batch: bool
+    """Whether anybody looks at the sub-batch afterwards."""
+    inputs: list[tuple[Any, str]]
+    """Hooks, and their attributes that are read anew at each step."""
+
+    def body(self, value: TensorDictBase, index: int) -> Outcome:
+        """Do what the captured hooks do."""
+        ...
+
+    def tracing(self) -> contextlib.AbstractContextManager[None]:
+        """Leave everything as it was before the block."""
+        ...
+
+
+class TracedStep:
+    """The graph, and what came out of it last.
+
+    Args:
+        capture: what is captured.
+        value: what its first operation receives.
+        leaves: the tensors in it.
+        own: tensors that hooks have prepared for this step.
+        index: of the step.
+
+    Raises:
+        NotCapturable: if it cannot be traced or compiled.
+    """
+
+    def __init__(
+        self,
+        capture: Captured,
+        value: TensorDictBase,
+        leaves: Leaves,
+        own: list[torch.Tensor],
+        index: int,
+    ) -> None:
+        self._capture = capture
+        self._keys = [key for key, _ in leaves]
+        self._batch_size = value.batch_size
+        self.names: tuple[str, ...] = ()
+        self._dtypes: list[torch.dtype] = []
+        self._others: list[str] = []
+        self._order: list[str] = []
+        self._sub_batch_keys: list[Any] = []
+        self._sub_batch_size = value.batch_size
+        self._guarded = False
+        self.permitted: torch.Tensor | None = None
+        self.vector = torch.zeros(0)
+        self._rest: list[torch.Tensor] = []
+        examples = [*own, *(leaf for _, leaf in leaves)]
+        with capture.tracing():
+            self.graph = Graph(self._function(index, len(own)), examples)
+
+    def __call__(self, inputs: list[torch.Tensor]) -> None:
+        """Run the graph on what was prepared and the leaves of the first value."""
+        self.vector, *found = self.graph(*inputs)
+        if self._guarded:
+            self.permitted = found.pop(0)
+        self._rest = found
+
+    def sub_batch(self, value: TensorDictBase) -> TensorDictBase:
+        """The sub-batch of the last step, made of what its first operation received."""
+        changed = self._rest[len(self._others) :]
+        selects = self._capture.selects
+        sub_batch = TensorDict({}, batch_size=self._sub_batch_size) if selects else value
+        for key, tensor in zip(self._sub_batch_keys, changed, strict=True):
+            sub_batch.set(key, tensor)
+        return sub_batch
+
+    def losses(self) -> TensorDictBase:
+        """The losses of the last step."""
+        scalars = {
+            name: scalar.to(dtype)
+            for name, dtype, scalar in zip(
+                self.names, self._dtypes, self.vector.unbind(), strict=True
+            )
+        }
+        entries = {**scalars, **dict(zip(self._others, self._rest, strict=False))}
+        return TensorDict({name: entries[name] for name in self._order}, batch_size=[])
+
+    def _function(self, index: int, number: int) -> Callable[..., list[torch.Tensor]]:
+        capture = self._capture
+
+        def function(*tensors: torch.Tensor) -> list[torch.Tensor]:
+            own, leaves = tensors[:number], tensors[number:]
+            for (owner, name), tensor in zip(capture.inputs, own, strict=True):
+                setattr(owner, name, tensor)
+            value = TensorDict({}, batch_size=self._batch_size)
+            for key, tensor in zip(self._keys, leaves, strict=True):
+                value.set(key, tensor)
+            before = {} if capture.selects else dict(leaves_of(value))
+            with torch.enable_grad():
+                sub_batch, losses, permitted = capture.body(value, index)
+            self._guarded = permitted is not None
+            self._order = list(losses.keys())
+            self._others = [name for name, loss in losses.items() if loss.numel() != 1]
+            self.names = tuple(self._order)
+            scalars = [
+                loss if loss.numel() == 1 else loss.double().mean() for loss in losses.values()
+            ]
+            self._dtypes = [scalar.dtype for scalar in scalars]
+            result = [torch.stack([scalar.reshape(()).double() for scalar in scalars])]
+            result += [] if permitted is None else [permitted]
+            result += [losses[name] for name in self._others]
+            self._sub_batch_size = sub_batch.batch_size
+            if capture.needs_sub_batch:
+                changed = [
+                    (key, leaf) for key, leaf in leaves_of(sub_batch) if leaf is not before.get(key)
+                ]
+                self._sub_batch_keys = [key for key, _ in changed]
+                result += [leaf.detach() for _, leaf in changed]
+            return result
+
+        return function
+
+
+def leaves_of(value: TensorDictBase) -> Leaves:
+    """The tensors in a TensorDict, by their keys.
+
+    Raises:
+        NotCapturable: if there is something else in it.
+    """
+    found = list(value.items(include_nested=True, leaves_only=True))
+    for key, leaf in found:
+        if not isinstance(leaf, torch.Tensor):
+            raise NotCapturable(f"the entry {key!r} is a {type(leaf).__name__}: expected tensors")
+    return found

@@ -1,0 +1,80 @@
+"""A traced function computes what the function does, where its tensors lie."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hookrl.trainers.captured.graph import Graph, NotCapturable
+
+ROWS = torch.arange(12.0).reshape(4, 3)
+
+
+def learning(weight: torch.nn.Parameter, counts: torch.Tensor):
+    """A function that reads rows, steps a weight down its gradient, and counts."""
+
+    def step(rows: torch.Tensor, index: torch.Tensor) -> list[torch.Tensor]:
+        with torch.enable_grad():
+            loss = (rows[index] @ weight).square().mean()
+            (gradient,) = torch.autograd.grad(loss, [weight])
+        with torch.no_grad():
+            weight.sub_(gradient, alpha=0.01)
+            counts.add_(1)
+        return [loss.detach(), gradient]
+
+    return step
+
+
+def check_graph_learns() -> None:
+    ours, theirs = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    counts = torch.zeros(())
+    graph = Graph(learning(ours, counts), [ROWS, torch.tensor([0, 1])])
+    assert ours.tolist() == [1, 1, 1]  # tracing computes nothing
+    assert counts.item() == 0
+    expected = learning(theirs, torch.zeros(()))
+    for index in ([0, 1], [3, 2], [1, 1]):
+        rows = ROWS + index[0]
+        found = graph(rows, torch.tensor(index))
+        for one, other in zip(found, expected(rows, torch.tensor(index)), strict=True):
+            torch.testing.assert_close(one, other)
+        torch.testing.assert_close(ours, theirs)
+    assert counts.item() == 3
+    assert ours.grad is None
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_graph_learns_where_the_weights_lie() -> None:
+    check_graph_learns()
+
+
+def test_a_compiled_graph_does_the_same() -> None:
+    check_graph_learns()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_moved_weights_are_noticed() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    graph = Graph(learning(weight, torch.zeros(())), [ROWS, torch.tensor([0])])
+    assert graph.is_current
+    weight.data = torch.ones(3)
+    assert not graph.is_current
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_what_depends_on_a_number_is_refused() -> None:
+    def step(rows: torch.Tensor) -> list[torch.Tensor]:
+        return [rows * 2 if rows.sum().item() > 0 else rows]
+
+    with pytest.raises(NotCapturable, match="item|data-dependent|DataDependent"):
+        Graph(step, [ROWS])
+
+
+def test_a_compiler_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise FileNotFoundError("g++\nis not there")
+
+    monkeypatch.setattr("torch._inductor.compile", fail)
+    with pytest.raises(
+        NotCapturable, match=r"cannot be compiled here \(FileNotFoundError: g\+\+\)"
+    ):
+        Graph(lambda rows: [rows + 1], [ROWS])

@@ -1,0 +1,117 @@
+"""Adam as tensor code is torch's Adam."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch.optim import Adam, AdamW
+
+from hookrl.trainers.captured.graph import NotCapturable
+from hookrl.trainers.captured.optimizers import TracedAdam
+
+SHAPES = [(4, 3), (3,), ()]
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in SHAPES]
+
+
+def learn(steps: int, ours, theirs, step_ours, step_theirs) -> None:
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(steps):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            other.grad = one.grad.clone()
+        step_ours()
+        step_theirs()
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"weight_decay": 0.1}, {"maximize": True}, {"betas": (0.5, 0.7)}, {"eps": 1e-3}],
+    ids=str,
+)
+def test_it_does_what_torchs_does(kind, options) -> None:
+    ours, theirs = parameters(), parameters()
+    optimizer, expected = (kind(p, lr=0.01, fused=True, **options) for p in (ours, theirs))
+    traced = TracedAdam(optimizer)
+    learn(50, ours, theirs, traced.step, expected.step)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+        for name, value in expected.state[other].items():
+            torch.testing.assert_close(optimizer.state[one][name], value, rtol=1e-5, atol=1e-8)
+
+
+def test_torchs_adam_goes_on_where_it_stopped_and_the_other_way_round() -> None:
+    ours, theirs = parameters(), parameters()
+    optimizer, expected = (Adam(p, lr=0.01) for p in (ours, theirs))
+    learn(3, ours, theirs, TracedAdam(optimizer).step, expected.step)
+    learn(3, ours, theirs, optimizer.step, expected.step)
+    learn(3, ours, theirs, TracedAdam(optimizer).step, expected.step)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_each_group_has_its_rate_which_may_change() -> None:
+    ours, theirs = parameters(), parameters()
+    optimizer, expected = (
+        Adam([{"params": p[:2], "lr": 0.1}, {"params": p[2:], "lr": torch.tensor(0.01)}])
+        for p in (ours, theirs)
+    )
+    traced = TracedAdam(optimizer)
+    for rate in (0.1, 0.05, 0.0):
+        for one in (optimizer, expected):
+            one.param_groups[0]["lr"] = rate
+            one.param_groups[1]["lr"].fill_(rate / 2)
+        traced.take_up_rates()
+        learn(2, ours, theirs, traced.step, expected.step)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_parameters_without_a_gradient_stay_and_others_may_be_ahead() -> None:
+    ours, theirs = parameters(), parameters()
+    optimizer, expected = Adam(ours, lr=0.01), Adam(theirs, lr=0.01)
+    learn(4, ours[:1], theirs[:1], optimizer.step, expected.step)
+    traced = TracedAdam(optimizer)
+    ours[0].grad = theirs[0].grad = None
+    learn(2, ours[1:2], theirs[1:2], traced.step, expected.step)
+    learn(2, ours[:2], theirs[:2], traced.step, expected.step)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+def test_a_step_that_is_not_permitted_changes_nothing(permitted: bool) -> None:
+    ours = parameters()
+    optimizer = Adam(ours, lr=0.01)
+    traced = TracedAdam(optimizer)
+    for parameter in ours:
+        parameter.grad = torch.full_like(parameter, 1.0 if permitted else float("nan"))
+    before = copy.deepcopy(optimizer.state_dict()), [p.detach().clone() for p in ours]
+    traced.permitted = torch.tensor(permitted)
+    traced.step()
+    same = all(torch.equal(p, old) for p, old in zip(ours, before[1], strict=True))
+    steps = [state["step"].item() for state in optimizer.state_dict()["state"].values()]
+    assert (same, steps) == (not permitted, [float(permitted)] * 3)
+    means = [state["exp_avg"] for state in optimizer.state_dict()["state"].values()]
+    assert all(mean.isfinite().all() for mean in means)
+
+
+def test_loaded_state_is_noticed() -> None:
+    optimizer = Adam(parameters(), lr=0.01)
+    traced = TracedAdam(optimizer)
+    assert traced.is_current
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert not traced.is_current
+
+
+def test_others_are_refused() -> None:
+    with pytest.raises(NotCapturable, match="is a SGD: expected torch's Adam or AdamW"):
+        TracedAdam(torch.optim.SGD(parameters(), lr=0.1))
+    with pytest.raises(NotCapturable, match="amsgrad"):
+        TracedAdam(Adam(parameters(), amsgrad=True))

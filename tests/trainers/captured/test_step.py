@@ -1,0 +1,285 @@
+"""A captured step does what the eager one does, or says why not."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from states import assert_same
+from tensordict import TensorDict
+from toys import ListCollector, make_batch
+from trainers.captured.runs_captured import RUNS, build
+
+from hookrl.hooks import HookTiming, NaNGuard, OptimizerHook, TargetUpdate
+from hookrl.hooks.nan_guard import NonFiniteLoss
+from hookrl.trainers import Trainer
+from hookrl.trainers.captured import CapturedStep, graph
+
+each_run = pytest.mark.parametrize("name", RUNS)
+interpreted = pytest.mark.usefixtures("interpreted")
+
+
+def refused(trainer: Trainer) -> str | None:
+    assert isinstance(trainer.step, CapturedStep)
+    return trainer.step.refused
+
+
+def check_agreement(name: str) -> None:
+    eager, captured = build(name), build(name, compile=True)
+    eager.train()
+    captured.train()
+    assert refused(captured) is None
+    assert captured.optim_steps == eager.optim_steps > 10
+    weights = captured.loss_module.state_dict()
+    for key, expected in eager.loss_module.state_dict().items():
+        if isinstance(expected, torch.Tensor):
+            torch.testing.assert_close(weights[key], expected, rtol=1e-4, atol=1e-5)
+    metrics = {k: v for k, v in captured.metrics.latest.items() if not k.startswith("time/")}
+    assert list(metrics) == [k for k in eager.metrics.latest if not k.startswith("time/")]
+    for key, value in metrics.items():
+        assert value == pytest.approx(eager.metrics.latest[key], rel=1e-3, abs=1e-5), key
+
+
+@interpreted
+@each_run
+def test_it_agrees_with_the_eager_step(name: str) -> None:
+    check_agreement(name)
+
+
+def test_it_agrees_when_compiled() -> None:
+    check_agreement("ppo")
+
+
+@interpreted
+@each_run
+def test_a_resumed_run_goes_on_to_the_bit(name: str, tmp_path: Any) -> None:
+    whole, half = build(name, compile=True), build(name, compile=True)
+    half.save_trainer_file = tmp_path / "half.pt"
+    half.register_op("post_steps", half.request_stop, every_frames=whole.total_frames // 2)
+    whole.train()
+    half.train()
+    assert half.collected_frames < whole.collected_frames
+    resumed = build(name, compile=True).load_from_file(tmp_path / "half.pt")
+    resumed.train()
+    state, expected = (_comparable(trainer.state_dict()) for trainer in (resumed, whole))
+    assert_same(state, expected)
+
+
+def _comparable(state: dict[str, Any]) -> dict[str, Any]:
+    """What does not tell the time, and is no row that only the interrupted run had."""
+    return {
+        "counters": {k: v for k, v in state["counters"].items() if k != "last_save"},
+        "loss_module": dict(state["loss_module"]),
+        "optimizers": {k: v for k, v in state["modules"].items() if "optimizer" in k},
+        "generators": state["generators"],
+        "rng": state["collector"]["rng"],
+    }
+
+
+# ----------------------------------------------------------------- toy trainers
+
+
+class Line(torch.nn.Module):
+    """A line through noise, as a loss module with an entry for each transition."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.scale = 1.0
+
+    def forward(self, batch: Any) -> TensorDict:
+        error = batch["observation"] @ self.weight - 1
+        batch["error"] = error.detach().abs()
+        return TensorDict({"loss_line": self.scale * error.square().mean()}, batch_size=[])
+
+
+def toy(batches: int = 4, steps: int = 3, **options: Any) -> Trainer:
+    generator = torch.Generator().manual_seed(0)
+    data = []
+    for _ in range(batches):
+        data.append(make_batch())
+        data[-1]["observation"] = torch.randn(2, 5, 3, generator=generator)
+    line = options.pop("loss_module", None) or Line()
+    options.setdefault("optimizer", torch.optim.Adam(line.parameters(), lr=0.1))
+    return Trainer(
+        collector=ListCollector(data),
+        total_frames=10**6,
+        optim_steps_per_batch=steps,
+        loss_module=line,
+        progress_bar=False,
+        compile=True,
+        **options,
+    )
+
+
+@interpreted
+def test_hooks_around_it_run_in_their_order_and_see_the_sub_batch() -> None:
+    trainer, seen = toy(1, 2), []
+    trainer.register_op("process_optim_batch", lambda batch: seen.append("process_optim_batch"))
+    trainer.register_op(
+        "post_optim", lambda: seen.append(round(float(trainer.losses["loss_line"]), 3))
+    )
+    trainer.register_op("post_optim_log", lambda sub: seen.append(tuple(sub["error"].shape)))
+    trainer.train()
+    assert refused(trainer) is None
+    assert seen[::3] == ["process_optim_batch"] * 2
+    assert seen[2::3] == [(2, 5)] * 2
+    assert seen[1] > seen[4]
+    assert trainer.mean_losses["loss_line"].item() == pytest.approx(
+        (seen[1] + seen[4]) / 2, abs=1e-3
+    )
+
+
+@interpreted
+def test_a_target_is_moved_inside_and_one_that_is_not_always_due_outside() -> None:
+    def check(every: int) -> torch.Tensor:
+        line = Line()
+        target = Line()
+        trainer = toy(loss_module=line)
+        TargetUpdate(line, target, tau=0.5, every=every).register(trainer)
+        trainer.train()
+        assert refused(trainer) is None
+        return target.weight.detach()
+
+    assert not torch.equal(check(1), check(2))
+
+
+@interpreted
+def test_a_loss_that_is_not_finite_stops_before_the_optimizer() -> None:
+    trainer = toy(3, 1)
+    NaNGuard().register(trainer)
+    trainer.collector.batches[1]["observation"][0, 0, 0] = float("nan")
+    weights: list[Any] = []
+    trainer.register_op("post_steps", lambda: weights.append(trainer.loss_module.weight.tolist()))
+    with pytest.raises(NonFiniteLoss, match="loss_line is nan"):
+        trainer.train()
+    assert trainer.optim_steps == 1
+    assert trainer.loss_module.weight.tolist() == weights[-1]
+
+
+@interpreted
+def test_a_setting_that_changes_is_captured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    original = graph.Graph.__init__
+    monkeypatch.setattr(
+        graph.Graph, "__init__", lambda self, *a: (made.append(1), original(self, *a))[0]
+    )
+    trainer = toy(4, 2)
+    trainer.register_op("post_steps", lambda: setattr(trainer.loss_module, "scale", 2.0))
+    trainer.train()
+    assert refused(trainer) is None
+    assert len(made) == 2
+
+
+@interpreted
+def test_a_setting_that_keeps_changing_is_named() -> None:
+    trainer, scales = toy(8, 1), iter(range(2, 100))
+
+    def change() -> None:
+        trainer.loss_module.scale = float(next(scales))
+
+    trainer.register_op("post_steps", change)
+    with pytest.warns(UserWarning, match=r"not captured: Line.scale changed 4 times"):
+        trainer.train()
+    assert trainer.optim_steps == 8
+
+
+@interpreted
+def test_a_new_learning_rate_needs_no_new_graph() -> None:
+    trainer = toy(2, 1)
+    weights = []
+
+    def freeze() -> None:
+        weights.append(trainer.loss_module.weight.tolist())
+        trainer.optimizer.param_groups[0]["lr"] = 0.0
+
+    trainer.register_op("post_steps", freeze)
+    trainer.train()
+    assert weights[0] == weights[1] != [1.0, 1.0, 1.0]
+
+
+@interpreted
+def test_a_hook_that_comes_later_is_part_of_the_next_batch() -> None:
+    trainer, calls = toy(3, 1), []
+
+    def join() -> None:
+        trainer.register_op("post_optim", lambda: calls.append(1), name="late")
+
+    trainer.register_op("post_steps", join, once=True)
+    trainer.train()
+    assert len(calls) == 2
+
+
+@interpreted
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda trainer: trainer.register_op("post_loss", lambda sub_batch: None, name="look"),
+            "hook 'look' at 'post_loss' is neither capturable nor deferrable",
+        ),
+        (
+            lambda trainer: trainer.register_op("optimizer", lambda *args: None, name="norms"),
+            "hook 'norms' at 'optimizer' is neither an OptimizerHook",
+        ),
+        (
+            lambda trainer: setattr(
+                trainer.modules["optimizer"],
+                "optimizer",
+                torch.optim.SGD(trainer.loss_module.parameters(), lr=0.1),
+            ),
+            "is a SGD",
+        ),
+    ],
+    ids=["post_loss", "optimizer", "SGD"],
+)
+def test_what_cannot_be_captured_is_named_and_steps_are_eager(change: Any, reason: str) -> None:
+    trainer, eager = toy(), toy()
+    eager.step = eager.step._eager  # type: ignore[attr-defined]
+    for one in (trainer, eager):
+        change(one)
+    with pytest.warns(UserWarning, match=reason):
+        trainer.train()
+    eager.train()
+    assert torch.equal(trainer.loss_module.weight, eager.loss_module.weight)
+
+
+@interpreted
+def test_a_loss_that_reads_numbers_is_eager_from_its_first_sub_batch_on() -> None:
+    class Reading(Line):
+        def forward(self, batch: Any) -> TensorDict:
+            losses = super().forward(batch)
+            return losses * 2 if losses["loss_line"].item() > 0 else losses
+
+    trainer = toy(loss_module=Reading())
+    samples: list[Any] = []
+    trainer.register_op("process_optim_batch", lambda batch: samples.append(batch))
+    with pytest.warns(UserWarning, match="not captured: .*[Dd]ata-?[Dd]ependent"):
+        trainer.train()
+    assert len(samples) == trainer.optim_steps == 12
+
+
+@interpreted
+def test_the_clock_hook_and_a_second_training_do_not_disturb_it() -> None:
+    trainer = toy()
+    HookTiming().register(trainer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.train()
+    assert refused(trainer) is None
+
+
+@interpreted
+def test_nothing_of_a_trace_stays_in_the_hooks() -> None:
+    trainer = toy(1, 1)
+    hook = trainer.modules["optimizer"]
+    assert isinstance(hook, OptimizerHook)
+    optimizer = hook.optimizer
+    trainer.train()
+    assert hook.optimizer is optimizer
+    assert trainer.loss_module.weight.grad is None
+    assert set(optimizer.state_dict()["state"][0]) == {"step", "exp_avg", "exp_avg_sq"}
+    assert dataclasses.is_dataclass(trainer.step._capture.plan)  # type: ignore[attr-defined]
