@@ -1,8 +1,17 @@
 """One torch thread, since tests run side by side; no deadlines, since machines are busy."""
 
+import pytest
 import torch
 from hypothesis import settings
+
+from hookrl import graph
 
 torch.set_num_threads(1)
 settings.register_profile("hookrl", deadline=None)
 settings.load_profile("hookrl")
+
+
+@pytest.fixture
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are traced but run operation by operation: compiling one takes seconds."""
+    monkeypatch.setattr(graph, "_compiled", lambda module, examples: module)

@@ -2,11 +2,13 @@
 
 from hookrl.collectors.episodes import EpisodeResults, evaluation_seeds, run_episodes
 from hookrl.collectors.normalize import ObservationNormalizer
+from hookrl.collectors.tensor import TensorCollector
 from hookrl.collectors.vector import VectorCollector
 
 __all__ = [
     "EpisodeResults",
     "ObservationNormalizer",
+    "TensorCollector",
     "VectorCollector",
     "evaluation_seeds",
     "run_episodes",

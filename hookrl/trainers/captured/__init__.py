@@ -1,6 +1,6 @@
 """The optimization step as one graph: traced from the same hooks, compiled, and run as a whole."""
 
-from hookrl.trainers.captured.graph import NotCapturable
+from hookrl.graph import NotCapturable
 from hookrl.trainers.captured.step import CapturedStep
 
 __all__ = ["CapturedStep", "NotCapturable"]

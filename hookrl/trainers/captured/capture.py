@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from tensordict import TensorDictBase
 
+from hookrl.graph import NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
-from hookrl.trainers.captured.graph import NotCapturable
 from hookrl.trainers.captured.optimizers import TracedAdam
 from hookrl.trainers.captured.plan import Plan, make_plan
 from hookrl.trainers.captured.traced import Leaves, Outcome, TracedStep, leaves_of

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hookrl.trainers.captured.graph import NotCapturable
+from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
 _CONSTANTS = ("betas", "eps", "weight_decay", "maximize")

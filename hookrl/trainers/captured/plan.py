@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hookrl.graph import NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.registration import Registration
 from hookrl.hooks.registry import HookRegistry
-from hookrl.trainers.captured.graph import NotCapturable
 
 
 @dataclass(frozen=True)

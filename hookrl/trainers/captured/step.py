@@ -12,9 +12,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from hookrl.graph import NotCapturable
 from hookrl.hooks.registration import Registration
 from hookrl.trainers.captured.capture import Capture, Refused
-from hookrl.trainers.captured.graph import NotCapturable
 from hookrl.trainers.captured.plan import make_plan
 from hookrl.trainers.step import EagerStep, StepHost
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from tensordict import TensorDict, TensorDictBase
 
-from hookrl.trainers.captured.graph import Graph, NotCapturable
+from hookrl.graph import Graph, NotCapturable
 
 Leaves = list[tuple[Any, torch.Tensor]]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim import Adam, AdamW
 
-from hookrl.trainers.captured.graph import NotCapturable
+from hookrl.graph import NotCapturable
 from hookrl.trainers.captured.optimizers import TracedAdam
 
 SHAPES = [(4, 3), (3,), ()]

@@ -13,10 +13,11 @@ from tensordict import TensorDict
 from toys import ListCollector, make_batch
 from trainers.captured.runs_captured import RUNS, build
 
+from hookrl import graph
 from hookrl.hooks import HookTiming, NaNGuard, OptimizerHook, TargetUpdate
 from hookrl.hooks.nan_guard import NonFiniteLoss
 from hookrl.trainers import Trainer
-from hookrl.trainers.captured import CapturedStep, graph
+from hookrl.trainers.captured import CapturedStep
 
 each_run = pytest.mark.parametrize("name", RUNS)
 interpreted = pytest.mark.usefixtures("interpreted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hookrl.trainers.captured.graph import Graph, NotCapturable
+from hookrl.graph import Graph, NotCapturable
 
 ROWS = torch.arange(12.0).reshape(4, 3)
 
