@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
+
+COMPARED = ("torch", "tensordict", "numpy", "gymnasium", "stable-baselines3")
+"""Packages that a comparison of speed rests on."""
 
 
 def describe_machine() -> dict[str, str]:
@@ -18,9 +22,16 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def describe_versions() -> dict[str, str]:
+def describe_disk(directory: Path) -> str:
+    """Return the kind of file system that a directory is on."""
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    places = {Path(mount.split()[1]): mount.split()[2] for mount in mounts}
+    parents = (directory.resolve(), *directory.resolve().parents)
+    return next((places[parent] for parent in parents if parent in places), "unknown")
+
+
+def describe_versions(names: Iterable[str] = COMPARED) -> dict[str, str]:
     """Return the versions of what is compared and of what both rest on."""
-    names = ("torch", "tensordict", "numpy", "gymnasium", "stable-baselines3")
     versions = {"python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in names}
     from hookrl import __version__

@@ -8,6 +8,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkpoints import report as checkpoints
+from benchmarks.checkpoints.names import SUBJECTS
+from benchmarks.long_run_report import section
 from sota.row import HOOKRL, SB3
 
 SIDES = (HOOKRL, SB3)
@@ -25,6 +28,11 @@ each run in a process of its own after a short training to warm up. hookrl has i
 Frames per CPU second count the processor time of the training process alone, which other work on
 the machine disturbs less; on a quiet machine the two figures are the same.
 Returns are those of 100 deterministic episodes of the last weights, from the same initial states.
+"""
+_LONG_RUNS = """\
+# Memory and disk
+
+Of a long run with checkpoints, hookrl alone.
 """
 _STANDARD_ERRORS = 3
 """Means of returns that are further apart than this many standard errors do not agree."""
@@ -61,9 +69,19 @@ def write_report(directory: Path = RESULTS_DIR) -> Path:
     contents = {
         path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))
     }
-    sections = [_section(name, content) for name, content in contents.items()]
+    compared = [_section(name, content) for name, content in contents.items() if "runs" in content]
+    long_runs = [
+        section(name, content) for name, content in contents.items() if "samples" in content
+    ]
+    saved = [
+        checkpoints.section(name, content)
+        for name, content in contents.items()
+        if content.keys() <= {*SUBJECTS}
+    ]
+    parts = [_INTRODUCTION, *compared, *([_LONG_RUNS, *long_runs] if long_runs else [])]
+    parts += [checkpoints.INTRODUCTION, *saved] if saved else []
     out = directory.parent / "RESULTS.md"
-    out.write_text("\n".join([_INTRODUCTION, *sections]), encoding="utf-8")
+    out.write_text("\n".join(parts), encoding="utf-8")
     return out
 
 

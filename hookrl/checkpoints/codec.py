@@ -47,41 +47,45 @@ def encode(state: Any) -> Encoded:
         InvalidValue: for containers that are nested too deep, or that contain themselves.
     """
     tensors: dict[str, torch.Tensor | LiveTensor] = {}
-
-    def walk(value: Any, path: str, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise InvalidValue(
-                f"the state at {path[:40]}… is nested deeper than the {MAX_DEPTH} levels that a "
-                "checkpoint can hold: does it contain itself?"
-            )
-        if isinstance(value, LiveTensor) or _is_dense(value):
-            name = f"t{len(tensors)}"
-            live = isinstance(value, LiveTensor)
-            tensors[name] = value if live else value.detach().resolve_conj().resolve_neg()
-            return {"tensor": name}
-        if isinstance(value, Mapping):
-            return {
-                "dict": [
-                    [_encode_key(key, path), walk(item, f"{path}/{key}", depth + 1)]
-                    for key, item in value.items()
-                ]
-            }
-        if isinstance(value, list | tuple):
-            kind = "list" if isinstance(value, list) else "tuple"
-            items = [walk(item, f"{path}/{n}", depth + 1) for n, item in enumerate(value)]
-            return {kind: items}
-        if isinstance(value, _PLAIN):
-            return value
-        raise InvalidType(
-            f"the state at {path or '/'} is a {type(value).__name__}: expected a dense tensor, a "
-            "plain value, or a list, tuple or mapping of those."
-        )
-
-    tree = walk(state, "", 0)
+    tree = _walk(state, "", 0, tensors)
     try:
         return json.dumps(tree), tensors
     except ValueError as error:  # an integer of thousands of digits
         raise InvalidValue(f"the state has a value that cannot be stored: {error}.") from None
+
+
+# Not a function within `encode`: one that calls itself refers to itself, and what it refers to,
+# such as all tensors, would stay in memory until the garbage collector comes by.
+def _walk(value: Any, path: str, depth: int, tensors: dict[str, torch.Tensor | LiveTensor]) -> Any:
+    """Take a part of the state apart, putting its tensors to the others."""
+    if depth > MAX_DEPTH:
+        raise InvalidValue(
+            f"the state at {path[:40]}… is nested deeper than the {MAX_DEPTH} levels that a "
+            "checkpoint can hold: does it contain itself?"
+        )
+    if isinstance(value, LiveTensor) or _is_dense(value):
+        name = f"t{len(tensors)}"
+        live = isinstance(value, LiveTensor)
+        tensors[name] = value if live else value.detach().resolve_conj().resolve_neg()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {
+            "dict": [
+                [_encode_key(key, path), _walk(item, f"{path}/{key}", depth + 1, tensors)]
+                for key, item in value.items()
+            ]
+        }
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {
+            kind: [_walk(item, f"{path}/{n}", depth + 1, tensors) for n, item in enumerate(value)]
+        }
+    if isinstance(value, _PLAIN):
+        return value
+    raise InvalidType(
+        f"the state at {path or '/'} is a {type(value).__name__}: expected a dense tensor, a "
+        "plain value, or a list, tuple or mapping of those."
+    )
 
 
 def _is_dense(tensor: Any) -> bool:

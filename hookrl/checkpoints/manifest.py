@@ -23,6 +23,9 @@ NAME = "manifest.json"
 FORMAT = "hookrl checkpoint"
 VERSION = 1
 """Of the format; a later one is refused."""
+_PIECE = 1 << 24
+"""Bytes that are hashed at once: with small ones a hash in the background would ask for the
+interpreter so often that training is slowed."""
 _FIELDS = {"format", "version", "number", "backend", "files", "about"}
 
 
@@ -191,8 +194,11 @@ def _is_valid(content: Mapping[str, Any]) -> bool:
 
 
 def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+    digest, piece = hashlib.blake2b(digest_size=32), memoryview(bytearray(_PIECE))
+    with path.open("rb", buffering=0) as file:
+        while read := file.readinto(piece):
+            digest.update(piece[:read])
+    return digest.hexdigest()
 
 
 def _render(content: Mapping[str, Any]) -> bytes:

@@ -2,8 +2,7 @@
 
 Copying a large buffer would stop training for as long as that takes. So nothing is copied at
 first: before a column of the ring is overwritten, what it held is put aside, and whoever reads
-finds it there. Training waits for one piece at most, and as much memory is taken as is overwritten
-meanwhile.
+finds it there. Training hardly waits, and as much memory is taken as is overwritten meanwhile.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from hookrl.state import LiveTensor
 
 Key = tuple[str, ...]
 
-_PIECE = 1 << 20
-"""Bytes that are read at once: while they are, the ring waits."""
+_PIECE = 1 << 24
+"""Bytes that are read at once. With small ones the reader would ask for the interpreter so often
+that training is slowed by handing it over."""
 _FIRST_ROOM = 64
 
 
@@ -54,19 +54,24 @@ class LiveValues:
         fresh = np.flatnonzero(places == 0)
         if not (fresh.size and self._grids):
             return
+        # All of them, but for a ring that comes round while it is read: a slice is copied faster.
+        whole = fresh.size == places.size
+        old = slice(columns.start, columns.start + fresh.size) if whole else columns.start + fresh
         with self._lock:
             kept = slice(self._kept, self._kept + fresh.size)
             if kept.stop > self._room:
                 self._make_room(kept.stop)
             for key, grid in self._grids.items():
-                self._aside[key][:, kept] = grid[:, columns.start + fresh]
+                self._aside[key][:, kept] = grid[:, old]
             places[fresh] = np.arange(kept.start, kept.stop) + 1
             self._kept = kept.stop
 
     def read(self, key: Key, env: int, columns: slice, into: np.ndarray) -> None:
         """Copy the values of one environment as they were, ``[columns, …]``."""
+        # The ring goes on meanwhile. What it overwrites it has put aside before, so whatever is
+        # torn here is replaced below; what is put aside after that was still whole here.
+        into[...] = self._grids[key][env, columns]
         with self._lock:
-            into[...] = self._grids[key][env, columns]
             places = self._places[columns]
             overwritten = np.flatnonzero(places)
             if overwritten.size:

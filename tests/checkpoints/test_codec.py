@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import math
+import weakref
 from collections import OrderedDict, namedtuple
 from typing import Any
 
@@ -224,3 +226,12 @@ def test_any_json_is_either_a_state_or_refused(value: Any) -> None:
     with contextlib.suppress(InvalidValue):
         state = decode(json.dumps(value), {"t0": torch.ones(2)})
         assert_same(decode(*encode(state)), state)
+
+
+def test_what_was_encoded_is_gone_with_its_last_user() -> None:
+    gc.disable()
+    try:
+        kept = weakref.ref(encode({"a": [torch.zeros(3)]})[1]["t0"])
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -1,15 +1,18 @@
 """The long form of the tests in this folder: every case there is, and a table of how they end.
 
-    PYTHONPATH=tests python -m faults.long            # everything, some minutes
-    PYTHONPATH=tests python -m faults.long malice     # or any of: crashes failures corruption
+    PYTHONPATH=tests python -m faults.long                # everything, some minutes
+    PYTHONPATH=tests python -m faults.long crashes kills  # or any of: failures corruption malice
 
 The exit code is 1 if any case fails; what fails goes to the error output.
 """
 
 from __future__ import annotations
 
+import itertools
+import random
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +25,9 @@ from faults import malice_manifest, malice_snapshot, malice_torch
 from faults.corruptions import FORMS, Damage, Place, check_damage, damages
 from faults.crashes import Crash, Journal, distinct
 from faults.failures import check_failure, disks, failures
+from faults.kills import ENVS, RUN_FORMS, Killed, Reference, Run, check_chain, draw, refer
 from faults.malice import Attack, check_attack, check_changes
+from faults.nursery import Nursery, nursery
 from faults.places import quick_folder
 from faults.recording import Image
 from faults.scenarios import Scenario, scenarios
@@ -108,11 +113,32 @@ def random_changes(folder: Path) -> Iterator[Row]:
         yield row._replace(checked=rounds * count)
 
 
+def kills(_: Path) -> Iterator[Row]:
+    """On a real disk, on which a save takes its time."""
+    generator = random.Random(0)
+    with nursery() as processes, tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        for algorithm, form in itertools.product(ENVS, RUN_FORMS):
+            reference = refer(processes, Run(algorithm, form), place / f"{algorithm}, {form}")
+            done: list[Killed] = []
+            checks: list[tuple[str, Check]] = []
+            for backend, background in itertools.product(BACKENDS, (False, True)):
+                run = Run(algorithm, form, backend, background)
+                given = (processes, run, reference, [*draw(generator, 5)], done)
+                checks.append((f"{run}", partial(_check_kills, *given)))
+            what = f"kill: {algorithm}, {form}"
+            failed = _row(what, 0, checks, place).failed
+            count = sum(killed.kills for killed in done)
+            saving = sum(killed.saving for killed in done)
+            yield Row(f"{what}, {saving} of them while saving", count, count, failed)
+
+
 SECTIONS: dict[str, list[Callable[[Path], Iterator[Row]]]] = {
     "crashes": [crashes, second_crashes],
     "failures": [failing_operations],
     "corruption": [corruption],
     "malice": [malice, random_changes],
+    "kills": [kills],
 }
 
 
@@ -161,6 +187,17 @@ def _check_attack(attack: Attack, place: Path) -> None:
 def _check_changes(backend: str, count: int, seed: int, place: Path) -> None:
     place.mkdir()
     check_changes(backend, count, seed, place)
+
+
+def _check_kills(
+    processes: Nursery,
+    run: Run,
+    reference: Reference,
+    moments: list[float],
+    done: list[Killed],
+    place: Path,
+) -> None:
+    done.append(check_chain(processes, run, reference, moments, place))
 
 
 def _row(what: str, cases: int, checks: Iterable[tuple[str, Check]], folder: Path) -> Row:

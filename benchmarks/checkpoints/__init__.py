@@ -1,0 +1,1 @@
+"""What `benchmarks.checkpoint` measures, and with what."""
