@@ -236,7 +236,7 @@ class Checkpointing(HookHost):
                 warnings.warn(
                     f"checkpoints leave out something of {inexact}: a run that is resumed from one "
                     "does not go on exactly.",
-                    stacklevel=3,
+                    stacklevel=5,
                 )
         then, self._saved_on = self._saved_on, None
         if then is None or self.exact_resume == "off":
@@ -248,7 +248,7 @@ class Checkpointing(HookHost):
                 raise InvalidValue(
                     f"{text}; exact_resume='require' needs the same, 'best' goes on regardless."
                 )
-            warnings.warn(f"{text}; it may not go on exactly as it would have.", stacklevel=3)
+            warnings.warn(f"{text}; it may not go on exactly as it would have.", stacklevel=5)
 
     def _inexact(self) -> list[str]:
         """The registered modules that checkpoints do not hold as a whole."""

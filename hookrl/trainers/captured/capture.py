@@ -192,7 +192,7 @@ class Capture:
             self.trainer.losses = losses
 
     def _report_refusal(self, losses: TensorDictBase, index: int) -> None:
-        """Have the guards say what is wrong; those that are not due say nothing."""
+        """Have the guards say what is wrong with a step that was not taken."""
         arguments = losses, self.trainer.clip_grad_norm, self.trainer.clip_norm, index
         for guard in self.plan.guards:
-            guard.owner(*arguments)
+            guard.op(*arguments)
