@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import statistics
@@ -43,22 +44,22 @@ def measure(
     count = iter(range(subject.steps_before))
     before = _times(subject, lambda: next(count, None) is None)
     expected = subject.fingerprint()
-    hold(Reserve.PIECES - way.pieces)
+    hold(0)
     saved = _save(way, subject, place, before, watcher)
-    del subject  # what is loaded uses its memory again
+    del subject
+    gc.collect()  # what is loaded uses its memory again
     loads = {}
-    left = Reserve.PIECES - 1  # the files have the other
-    hold(left)
     for load in way.loads:
         target = empty(files if load.mapped else None)
         if target is None:
             continue
-        hold(left - load.pieces)
+        hold(Reserve.PIECES - 1)  # the files have the other
+        hold(0)
         loads[load.name] = _load(load, target, place, watcher)
         if target.fingerprint() != expected:
             raise RuntimeError(f"{load.name} gave something else than {way.name} was given.")
         del target
-        hold(left)
+        gc.collect()
     shutil.rmtree(place)
     return {"save": saved, "loads": loads}
 

@@ -38,8 +38,6 @@ class Load:
     run: Callable[[Subject, Path], object]
     mapped: bool = False
     """Whether it loads into storage that is mapped from files."""
-    pieces: int = 0
-    """Of memory that it needs beyond what is loaded, each of the size of the state."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,6 @@ class Way:
     """The ways to load it; they are listed at one of the ways that write the same."""
     syncs: bool = False
     """Whether all it has written would survive a power cut when it is over."""
-    pieces: int = 1
-    """Of memory that it needs, each of the size of the state: for the files, and for a copy."""
 
 
 def _by_hookrl(backend: str, *, background: bool) -> Callable[[Subject, Path], Finish | None]:
@@ -155,16 +151,16 @@ WAYS = (
         TORCH_SAVE,
         _by_torch,
         (
-            Load("torch.load", _load_by_torch, pieces=1),
+            Load("torch.load", _load_by_torch),
             Load("torch.load(mmap=True), into mapped storage", _map_by_torch, mapped=True),
         ),
     ),
     Way(
         "torchsnapshot.Snapshot.take",
         _by_torchsnapshot,
-        (Load("torchsnapshot.Snapshot.restore", _load_by_torchsnapshot, pieces=1),),
+        (Load("torchsnapshot.Snapshot.restore", _load_by_torchsnapshot),),
     ),
-    Way("dcp.save", _by_dcp, (Load("dcp.load", _load_by_dcp, pieces=1),)),
-    Way("dcp.async_save", _by_dcp_in_background, pieces=2),
+    Way("dcp.save", _by_dcp, (Load("dcp.load", _load_by_dcp),)),
+    Way("dcp.async_save", _by_dcp_in_background),
 )
 """In the order in which they take turns; dcp is ``torch.distributed.checkpoint``."""
