@@ -9,7 +9,10 @@ the folder after every operation on it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import stat
 import sys
 import tempfile
 import time
@@ -69,8 +72,14 @@ def folder_use(folder: Path) -> tuple[int, int]:
     if not folder.is_dir():
         return 0, 0
     count = sum(path.name[0].isdigit() and not path.is_symlink() for path in folder.iterdir())
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return count, sum(path.stat().st_size for path in files)
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            # A checkpoint may be removed while it is looked at.
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(Path(parent, name))
+                size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return count, size
 
 
 def anonymous_memory() -> int:

@@ -194,7 +194,8 @@ def _is_valid(content: Mapping[str, Any]) -> bool:
 
 
 def _hash_of(path: Path) -> str:
-    digest, piece = hashlib.blake2b(digest_size=32), memoryview(bytearray(_PIECE))
+    digest = hashlib.blake2b(digest_size=32)
+    piece = memoryview(bytearray(min(path.stat().st_size, _PIECE) or 1))
     with path.open("rb", buffering=0) as file:
         while read := file.readinto(piece):
             digest.update(piece[:read])
