@@ -121,7 +121,8 @@ class TrainerHookBase(ABC):
     capturable: bool = False
     """Whether ``__call__`` is pure tensor code that a captured step may contain."""
     inputs: tuple[str, ...] = ()
-    """Attributes, tensors that ``prepare`` leaves there, which a captured step reads anew."""
+    """Attributes, tensors that ``prepare`` leaves there, which a captured step reads anew; None
+    in one of them ends the inner loop."""
     deferrable: bool = False
     """Whether a hook at ``post_loss`` may as well run after the step."""
 

@@ -88,11 +88,8 @@ class Minibatches(TrainerHookBase):
 
         Raises:
             InvalidValue: if the hook was not shown the batch.
-            StopIteration: when the last epoch is over.
         """
         self._draw()
-        if self._index is None:
-            raise StopIteration
         self._prepared = True
 
     def _draw(self) -> None:

@@ -112,6 +112,8 @@ class Capture:
             value = self._select.replace(batch, part=plan.select_before)
         except StopIteration:
             return False
+        if any(getattr(owner, name) is None for owner, name in self.inputs):
+            return False
         if not value.batch_size.numel():
             return False
         if self._draw_noise is not None:
