@@ -150,6 +150,8 @@ FAMILIES: dict[str, Family] = {
         {
             hooks.TorchThreads: Example(lambda t: hooks.TorchThreads(1)),
             hooks.FlushDenormals: Example(lambda t: hooks.FlushDenormals()),
+            hooks.KeepFreedMemory: Example(lambda t: hooks.KeepFreedMemory()),
+            hooks.MatmulPrecision: Example(lambda t: hooks.MatmulPrecision("high")),
             hooks.ClearCudaCache: Example(lambda t: hooks.ClearCudaCache(INTERVAL)),
             hooks.UpdateWeights: Example(
                 lambda t: hooks.UpdateWeights(

@@ -8,7 +8,7 @@ noise of actions and of resets, is drawn beforehand.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +16,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from hookrl.collectors.base import Collector
 from hookrl.collectors.storage import TrajectoryIds
 from hookrl.envs.tensor import State, TensorEnv
-from hookrl.errors import InvalidType, InvalidValue
+from hookrl.errors import InvalidType
 from hookrl.graph import Graph, NotCapturable
 from hookrl.models.distributions import ActionDistribution
 from hookrl.state import restored, same_keys, snapshot
@@ -37,7 +38,7 @@ class TensorPolicy(Protocol):
         ...
 
 
-class TensorCollector:
+class TensorCollector(Collector):
     """Collects batches of shape ``[envs, time]`` from a `TensorEnv`.
 
     Every batch is fresh memory, on the environments' device, and laid out as those of
@@ -73,20 +74,13 @@ class TensorCollector:
                     f"the policy of a TensorCollector is a {type(policy).__name__} without "
                     f"{attribute!r}: expected a network such as hookrl.models.ActorCritic."
                 )
-        self.steps_per_env, uneven = divmod(frames_per_batch, env.num_envs)
-        if uneven or frames_per_batch < 1:
-            raise InvalidValue(
-                f"frames_per_batch={frames_per_batch} for {env.num_envs} environments: expected "
-                "a positive multiple of their number."
-            )
+        super().__init__(env.num_envs, frames_per_batch)
         self.env = env
         self.policy = policy
-        self.frames_per_batch = frames_per_batch
         self.compile = compile
         self.rng = np.random.default_rng(seed)
         self._ids = TrajectoryIds(env.num_envs)
         self._started = False
-        self._closed = False
         self._graph: Graph | None = None
 
     def set_seed(self, seed: int) -> None:
@@ -94,18 +88,7 @@ class TensorCollector:
         self.rng = np.random.default_rng(seed)
         self._started = False
 
-    def __iter__(self) -> Iterator[TensorDict]:
-        """Yield batches for ever; iterating again goes on where the last one ended."""
-        while True:
-            yield self.collect()
-
-    def collect(self) -> TensorDict:
-        """Step every environment `steps_per_env` times and return the batch."""
-        if self._closed:
-            raise InvalidValue(
-                "the collector was shut down, as at the end of training: expected a new one; to "
-                "prolong a run, load its checkpoint into a new trainer."
-            )
+    def _collect(self) -> TensorDict:
         env, steps = self.env, self.steps_per_env
         if not self._started:
             env.reset(seed=int(self.rng.integers(2**31)))
@@ -128,10 +111,6 @@ class TensorCollector:
         env.state = state
         columns = [torch.cat(column, dim=1) for column in zip(*parts, strict=True)]
         return self._batch(*columns)
-
-    def shutdown(self) -> None:
-        """Collect no more."""
-        self._closed = True
 
     def state_dict(self) -> dict[str, Any]:
         """Random generator, episodes, and the environments in the middle of them."""

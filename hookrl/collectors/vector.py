@@ -6,7 +6,7 @@ afterwards, in one pass, by a hook.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from tensordict import TensorDict
 
 from hookrl.collectors.actors import RandomActor, as_actor
+from hookrl.collectors.base import Collector
 from hookrl.collectors.resume import EnvironmentState, ExactResume
 from hookrl.collectors.storage import BatchStorage, TrajectoryIds
 from hookrl.envs.snapshots.values import pack, unpack
@@ -47,7 +48,7 @@ class ObservationTransform(Protocol):
         ...
 
 
-class VectorCollector:
+class VectorCollector(Collector):
     """Collects batches of shape ``[envs, time]`` from a vector environment.
 
     Every batch is fresh memory. ``("next", "observation")`` of an episode's last step is its true
@@ -91,14 +92,7 @@ class VectorCollector:
         exact_resume: ExactResume = "best",
     ) -> None:
         self.env = make_vector_env(env, num_envs, env_kwargs)
-        self.num_envs = self.env.num_envs
-        self.frames_per_batch = frames_per_batch
-        self.steps_per_env, uneven = divmod(frames_per_batch, self.num_envs)
-        if uneven or frames_per_batch < 1:
-            raise InvalidValue(
-                f"frames_per_batch={frames_per_batch} for {self.num_envs} environments: expected "
-                "a positive multiple of their number."
-            )
+        super().__init__(self.env.num_envs, frames_per_batch)
         self.observation_leaves = leaves(self.env.single_observation_space, "observation")
         self.action_leaves = leaves(self.env.single_action_space, "action")
         self.actor = as_actor(policy, self.env.single_action_space)
@@ -114,7 +108,6 @@ class VectorCollector:
         """What the policy sees next; None: the environments start afresh."""
         self._over = torch.zeros(self.num_envs, dtype=torch.bool)
         """Which environments show the end of an episode (NEXT_STEP only)."""
-        self._closed = False
         self._environments = EnvironmentState(self.env, exact_resume)
         self.rng = np.random.default_rng()
         if seed is not None:
@@ -133,18 +126,7 @@ class VectorCollector:
         self.rng = np.random.default_rng(seed)
         self._observation = None
 
-    def __iter__(self) -> Iterator[TensorDict]:
-        """Yield batches for ever; iterating again goes on where the last one ended."""
-        while True:
-            yield self.collect()
-
-    def collect(self) -> TensorDict:
-        """Step every environment `steps_per_env` times and return the batch."""
-        if self._closed:
-            raise InvalidValue(
-                "the collector was shut down, as at the end of training: expected a new one; to "
-                "prolong a run, load its checkpoint into a new trainer."
-            )
+    def _collect(self) -> TensorDict:
         if self._observation is None:
             self._start()
         steps, env = self.steps_per_env, self.env
@@ -283,7 +265,7 @@ class VectorCollector:
 
     def shutdown(self) -> None:
         """Close the environments."""
-        self._closed = True
+        super().shutdown()
         self.env.close()
 
 

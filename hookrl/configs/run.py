@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hookrl.configs.checkpoint import CheckpointConfig
-from hookrl.configs.checks import check_flag, check_kind, check_number, check_text
+from hookrl.configs.checks import check_choice, check_flag, check_kind, check_number, check_text
 from hookrl.configs.evaluation import EvaluationConfig
+from hookrl.errors import InvalidValue
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,6 +21,10 @@ class RunConfig:
     """Further arguments for making it."""
     num_envs: int = 1
     """Environments that are stepped side by side."""
+    vectorization_mode: str = "sync"
+    """How: sync, one after the other in this process; async, each in a process of its own;
+    vector_entry_point, by the environment's own vectorised form; tensor, by hookrl's form of it in
+    tensors, on the device of the networks."""
     total_frames: int = 500_000
     """Environment frames to train for; the last batch may go beyond."""
     frame_skip: int = 1
@@ -44,6 +49,12 @@ class RunConfig:
     torch_threads: int | None = 1
     """Threads of torch on the CPU; more than one only slows small networks down. null: as it
     is."""
+    matmul_precision: str = "highest"
+    """How precisely float32 matrices are multiplied: highest; high or medium are faster, and not
+    exact, where the processor can."""
+    keep_freed_memory: bool = True
+    """Whether the process keeps up to 1 GiB of memory that it freed, which saves a part of the
+    time with large batches."""
     compile: bool = False
     """Whether optimization steps are carried out by a compiled graph of the same hooks. It takes
     seconds to be made, and then less than half the time for small networks."""
@@ -60,3 +71,12 @@ class RunConfig:
         check_number(self, "seed", "log_interval", at_least=0, whole=True)
         check_number(self, "torch_threads", at_least=1, whole=True, optional=True)
         check_flag(self, "normalize_observation", "overwrite", "progress_bar", "compile")
+        check_flag(self, "keep_freed_memory")
+        check_choice(self, "vectorization_mode", ("sync", "async", "vector_entry_point", "tensor"))
+        check_choice(self, "matmul_precision", ("highest", "high", "medium"))
+        if self.vectorization_mode == "tensor" and self.normalize_observation:
+            raise InvalidValue(
+                f"normalize_observation=True in {type(self).__name__} with "
+                "vectorization_mode='tensor': expected False, since observations are not "
+                "normalised on the device."
+            )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from hookrl.envs import tensor
 from hookrl.errors import InvalidType, InvalidValue, UserError, did_you_mean
 
 EnvLike = (
@@ -50,24 +51,35 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> gym.En
 
 
 def make_vector_env(
-    env: EnvLike, num_envs: int = 1, env_kwargs: Mapping[str, Any] | None = None
+    env: EnvLike,
+    num_envs: int = 1,
+    env_kwargs: Mapping[str, Any] | None = None,
+    *,
+    vectorization_mode: str = "sync",
+    device: str = "cpu",
 ) -> VectorEnv[Any, Any, Any]:
     """Return `env` as a vector environment.
 
-    Environments made here use autoreset mode DISABLED: the collector itself resets the ones that
-    ended. The observation of an episode's last step is then read before anything resets, so it is
-    the true one even if the environment reuses its observation buffer (SAME_STEP would hand out
-    the overwritten buffer), and no frame is spent on a reset (as NEXT_STEP would).
+    Environments that are stepped one by one or in processes use autoreset mode DISABLED: the
+    collector itself resets the ones that ended. The observation of an episode's last step is then
+    read before anything resets, so it is the true one even if the environment reuses its
+    observation buffer (SAME_STEP would hand out the overwritten buffer), and no frame is spent on a
+    reset (as NEXT_STEP would). Other forms reset as they do.
 
     Args:
         env: an environment id, a function that makes an environment, a list of such functions, or
             a ready `gymnasium.vector.VectorEnv` of any autoreset mode.
         num_envs: copies to make of an id or function.
         env_kwargs: arguments for an environment made from its id.
+        vectorization_mode: "sync" steps copies one after the other, and "async" in processes that
+            share memory with this one, for environments that take longer than 100 µs or so a step;
+            for an id alone, "vector_entry_point" makes gymnasium's own vectorised form, and
+            "tensor" one of `hookrl.envs.tensor`.
+        device: where tensor environments are.
 
     Raises:
         InvalidType: if `env` is none of these.
-        InvalidValue: if `num_envs` is below 1, or the id is unknown.
+        InvalidValue: if `num_envs` is below 1, the id is unknown, or has no such form.
     """
     if isinstance(env, VectorEnv):
         return env
@@ -78,6 +90,15 @@ def make_vector_env(
         )
     if num_envs < 1:
         raise InvalidValue(f"num_envs={num_envs}: expected at least 1.")
+    if vectorization_mode in ("vector_entry_point", "tensor"):
+        if not isinstance(env, str):
+            raise InvalidType(
+                f"env is a {type(env).__name__} with vectorization_mode={vectorization_mode!r}: "
+                "expected an environment id."
+            )
+        if vectorization_mode == "tensor":
+            return tensor.make(env, num_envs, device=device, **(env_kwargs or {}))
+        return _own_form(env, num_envs, env_kwargs)
     functions: list[Callable[[], Any]]
     if isinstance(env, str):
         functions = [functools.partial(make_env, env, env_kwargs)] * num_envs
@@ -90,4 +111,26 @@ def make_vector_env(
             f"env is a {type(env).__name__}: expected an environment id, a function, a list of "
             "functions, or a gymnasium vector environment."
         )
-    return SyncVectorEnv(functions, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    form = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}.get(vectorization_mode)
+    if form is None:
+        raise InvalidValue(
+            f"vectorization_mode={vectorization_mode!r}: expected 'sync', 'async', "
+            "'vector_entry_point' or 'tensor'."
+        )
+    return form(functions, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+
+
+def _own_form(
+    env_id: str, num_envs: int, env_kwargs: Mapping[str, Any] | None
+) -> VectorEnv[Any, Any, Any]:
+    """The environment as its authors vectorised it."""
+    spec = make_env(env_id, env_kwargs).spec  # which says what is wrong with id and arguments
+    if spec is None or spec.vector_entry_point is None:
+        known = sorted(name for name, one in gym.registry.items() if one.vector_entry_point)
+        raise InvalidValue(
+            f"the environment {env_id!r} has no vectorised form of its own: expected one of "
+            f"{', '.join(known)}, or vectorization_mode='sync'."
+        )
+    return gym.make_vec(
+        env_id, num_envs, vectorization_mode="vector_entry_point", **(env_kwargs or {})
+    )

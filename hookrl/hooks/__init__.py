@@ -12,12 +12,14 @@ from hookrl.hooks.episodes import EpisodeStatistics
 from hookrl.hooks.epsilon_greedy import EpsilonGreedySchedule
 from hookrl.hooks.evaluation import LogValidationReward
 from hookrl.hooks.explained_variance import ExplainedVariance
+from hookrl.hooks.freed_memory import KeepFreedMemory
 from hookrl.hooks.gradient_accumulation import GradientAccumulation
 from hookrl.hooks.hook_timing import HookTiming
 from hookrl.hooks.kl_stop import KLEarlyStop
 from hookrl.hooks.learning_curve import LearningCurve
 from hookrl.hooks.log_losses import LogLosses
 from hookrl.hooks.log_scalar import LogScalar
+from hookrl.hooks.matmul_precision import MatmulPrecision, matmul_precision
 from hookrl.hooks.minibatches import Minibatches
 from hookrl.hooks.mixed_precision import MixedPrecision, ScaledOptimizerHook
 from hookrl.hooks.nan_guard import NaNGuard, NonFiniteLoss
@@ -61,12 +63,14 @@ __all__ = [
     "HookRegistry",
     "HookTiming",
     "KLEarlyStop",
+    "KeepFreedMemory",
     "Latest",
     "LearningCurve",
     "LearningRateSchedule",
     "LogLosses",
     "LogScalar",
     "LogValidationReward",
+    "MatmulPrecision",
     "Mean",
     "Minibatches",
     "MixedPrecision",
@@ -95,6 +99,7 @@ __all__ = [
     "check_hook",
     "declares",
     "linear_schedule",
+    "matmul_precision",
     "paced",
     "torch_threads",
 ]

@@ -32,14 +32,25 @@ class EpsilonGreedy(ActionDistribution):
         epsilon: probability of a random action, in [0, 1].
     """
 
-    epsilon: float
-    """Probability of a random action, read at each call."""
+    _threshold: Tensor
 
     def __init__(self, n: int, start: int = 0, epsilon: float = 1.0) -> None:
         super().__init__()
         self.num_params = n
         self.start = start
-        self.epsilon = epsilon
+        # In a tensor too, which a captured rollout reads at each run.
+        self.register_buffer("_threshold", torch.tensor(epsilon), persistent=False)
+        self._epsilon = epsilon
+
+    @property
+    def epsilon(self) -> float:
+        """Probability of a random action, read at each call."""
+        return self._epsilon
+
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None:
+        self._epsilon = epsilon
+        self._threshold.fill_(epsilon)
 
     def mode(self, params: Array) -> Action:
         """Action of the largest value: int64 ``[B]``."""
@@ -52,12 +63,13 @@ class EpsilonGreedy(ActionDistribution):
 
     def sample(self, params: Array, noise: Array) -> Action:
         """Action ``[B]`` for values ``[B, n]`` and noise ``[B, 2]``: tensors or arrays."""
-        explores = noise[..., 0] < self.epsilon
         # The largest float32 below 1 times n is below n in float32 too, for every n.
         anywhere = noise[..., 1] * self.num_params
         if isinstance(params, Tensor):
+            explores = noise[..., 0] < self._threshold
             index = torch.where(explores, anywhere.long(), params.argmax(-1))
         else:
+            explores = noise[..., 0] < self._epsilon
             index = np.where(explores, anywhere.astype(np.int64), params.argmax(-1))
         return index + self.start if self.start else index
 

@@ -9,14 +9,17 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from hookrl.checkpoints import CheckpointStore
-from hookrl.collectors import ObservationNormalizer, VectorCollector
+from hookrl.collectors import Collector, ObservationNormalizer, TensorCollector, VectorCollector
 from hookrl.configs import OffPolicyConfig, ReplayConfig, RunConfig, to_plain
 from hookrl.envs import make_vector_env
+from hookrl.envs.tensor import TensorEnv
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks import (
     FlushDenormals,
+    KeepFreedMemory,
     LearningCurve,
     LogValidationReward,
+    MatmulPrecision,
     SaveWeights,
     TorchThreads,
 )
@@ -62,13 +65,17 @@ def check_config(config: RunConfig, expected: type[RunConfig]) -> None:
 
 
 def make_environments(
-    config: RunConfig, actions: type[gym.Space[Any]], *, trainer: str, otherwise: str
+    config: RunConfig,
+    actions: type[gym.Space[Any]] | None = None,
+    *,
+    trainer: str = "",
+    otherwise: str = "",
 ) -> VectorEnv[Any, Any, Any]:
-    """Make the environments of a run, whose actions must be of one kind.
+    """Make the environments of a run.
 
     Args:
         config: names them.
-        actions: the kind of space that actions must come from.
+        actions: the kind of space that actions must come from; None: any.
         trainer: name of the class that they are for.
         otherwise: which class to use for other actions, the end of the error's sentence.
 
@@ -76,8 +83,14 @@ def make_environments(
         InvalidValue: for an unknown environment.
         InvalidType: for actions of another kind.
     """
-    env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
-    if not isinstance(env.single_action_space, actions):
+    env = make_vector_env(
+        config.env,
+        config.num_envs,
+        config.env_kwargs,
+        vectorization_mode=config.vectorization_mode,
+        device=config.device,
+    )
+    if actions is not None and not isinstance(env.single_action_space, actions):
         env.close()
         raise InvalidType(
             f"{trainer} expects {actions.__name__} actions, but those of env={config.env!r} are "
@@ -110,12 +123,17 @@ def make_collector(
     *,
     steps_per_env: int,
     init_random_frames: int = 0,
-) -> VectorCollector:
+) -> Collector:
     """Collect batches of so many steps of each environment, on the config's device."""
+    frames_per_batch = env.num_envs * steps_per_env
+    if isinstance(env, TensorEnv) and not init_random_frames:  # which are not for its graph
+        return TensorCollector(
+            env, policy, frames_per_batch=frames_per_batch, compile=config.compile
+        )
     return VectorCollector(
         env,
         policy,
-        frames_per_batch=env.num_envs * steps_per_env,
+        frames_per_batch=frames_per_batch,
         transform=normalizer,
         init_random_frames=init_random_frames,
         device=None if config.device == "cpu" else config.device,
@@ -204,6 +222,10 @@ def register_run_hooks(
     """Register what a run does around learning: threads, evaluation, and its files."""
     if config.torch_threads is not None:
         TorchThreads(config.torch_threads).register(trainer)
+    if config.matmul_precision != "highest":
+        MatmulPrecision(cast(Any, config.matmul_precision)).register(trainer)
+    if config.keep_freed_memory:
+        KeepFreedMemory().register(trainer)
     FlushDenormals().register(trainer)
     if config.evaluation.interval:
         LogValidationReward(

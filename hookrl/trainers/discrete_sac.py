@@ -6,18 +6,16 @@ Christodoulou, "Soft Actor-Critic for Discrete Action Settings" (arXiv:1910.0720
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 from gymnasium import spaces
 
 from hookrl.collectors import ObservationNormalizer
 from hookrl.configs import DiscreteSACConfig
-from hookrl.hooks import torch_threads
 from hookrl.models import CategoricalPolicy
 from hookrl.objectives import DiscreteSACLoss
 from hookrl.trainers.assembly import (
     begin_run,
-    check_config,
     make_environments,
     make_normalizer,
     network_options,
@@ -34,26 +32,10 @@ class DiscreteSACTrainer(EntropyRegularizedTrainer):
         **components: those of `EntropyRegularizedTrainer`, with a loss such as `DiscreteSACLoss`.
     """
 
-    @classmethod
-    def from_config(cls, config: DiscreteSACConfig, *, resume: bool = False) -> DiscreteSACTrainer:
-        """Build environments, networks, loss, optimizers, replay, logger and hooks from a config.
-
-        Args:
-            config: the settings.
-            resume: go on in a run directory that is there, instead of beginning one.
-
-        Raises:
-            InvalidValue: for an unknown environment or device.
-            InvalidType: for a space that is not supported, such as continuous actions.
-            ExistingFile: if the run directory is in use.
-        """
-        check_config(config, DiscreteSACConfig)
-        # The same threads as in training: a factorisation's last bits depend on their number.
-        with torch_threads(config.torch_threads):
-            return cls._build(config, resume)
+    config_type = DiscreteSACConfig
 
     @classmethod
-    def _build(cls, config: DiscreteSACConfig, resume: bool) -> DiscreteSACTrainer:
+    def _build(cls, config: DiscreteSACConfig, resume: bool) -> Self:
         env = make_environments(
             config, spaces.Discrete, trainer=cls.__name__, otherwise="SACTrainer is for a Box"
         )

@@ -5,7 +5,7 @@ Mnih et al., "Human-level control through deep reinforcement learning" (Nature 5
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from gymnasium import spaces
@@ -23,25 +23,23 @@ from hookrl.hooks import (
     Throughput,
     WarmUp,
     linear_schedule,
-    torch_threads,
 )
 from hookrl.models import QNetwork
 from hookrl.objectives import DQNLoss
 from hookrl.trainers.assembly import (
     begin_run,
-    check_config,
     make_environments,
     make_normalizer,
     network_options,
     off_policy_options,
     register_run_hooks,
 )
-from hookrl.trainers.trainer import Trainer
+from hookrl.trainers.configured import ConfiguredTrainer
 
 TAGS = {"loss_q": "train/q_loss", "q_value": "train/mean_q", "td_target": "train/td_target_mean"}
 
 
-class DQNTrainer(Trainer):
+class DQNTrainer(ConfiguredTrainer):
     """DQN from ready components; `from_config` builds them all.
 
     Args:
@@ -59,6 +57,8 @@ class DQNTrainer(Trainer):
             policy.
         **options: everything else that `Trainer` takes.
     """
+
+    config_type = DQNConfig
 
     def __init__(
         self,
@@ -97,25 +97,7 @@ class DQNTrainer(Trainer):
         Throughput().register(self)
 
     @classmethod
-    def from_config(cls, config: DQNConfig, *, resume: bool = False) -> DQNTrainer:
-        """Build environments, networks, loss, optimizer, replay, logger and hooks from a config.
-
-        Args:
-            config: the settings.
-            resume: go on in a run directory that is there, instead of beginning one.
-
-        Raises:
-            InvalidValue: for an unknown environment or device.
-            InvalidType: for a space that is not supported, such as continuous actions.
-            ExistingFile: if the run directory is in use.
-        """
-        check_config(config, DQNConfig)
-        # The same threads as in training: a factorisation's last bits depend on their number.
-        with torch_threads(config.torch_threads):
-            return cls._build(config, resume)
-
-    @classmethod
-    def _build(cls, config: DQNConfig, resume: bool) -> DQNTrainer:
+    def _build(cls, config: DQNConfig, resume: bool) -> Self:
         env = make_environments(
             config, spaces.Discrete, trainer=cls.__name__, otherwise="SACTrainer is for a Box"
         )

@@ -7,14 +7,13 @@ those of Huang et al., "The 37 Implementation Details of Proximal Policy Optimiz
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import gymnasium as gym
 import torch
 
 from hookrl.collectors import ObservationNormalizer
 from hookrl.configs import PPOConfig
-from hookrl.envs import make_vector_env
 from hookrl.errors import InvalidType
 from hookrl.hooks import (
     EpisodeStatistics,
@@ -29,24 +28,23 @@ from hookrl.hooks import (
     Throughput,
     ValueEstimation,
     linear_schedule,
-    torch_threads,
 )
 from hookrl.models import ActorCritic
 from hookrl.objectives import GAE, ClipPPOLoss
 from hookrl.state import Seeds
 from hookrl.trainers.assembly import (
     begin_run,
-    check_config,
     make_collector,
+    make_environments,
     register_run_hooks,
     trainer_options,
 )
-from hookrl.trainers.trainer import Trainer
+from hookrl.trainers.configured import ConfiguredTrainer
 
 SCALED_REWARD = ("next", "scaled_reward")
 
 
-class PPOTrainer(Trainer):
+class PPOTrainer(ConfiguredTrainer):
     """PPO from ready components; `from_config` builds them all.
 
     Args:
@@ -64,6 +62,8 @@ class PPOTrainer(Trainer):
         clip_norm: bound of the gradients' total norm (detail 11).
         **options: everything else that `Trainer` takes.
     """
+
+    config_type = PPOConfig
 
     def __init__(
         self,
@@ -119,26 +119,8 @@ class PPOTrainer(Trainer):
         Throughput().register(self)
 
     @classmethod
-    def from_config(cls, config: PPOConfig, *, resume: bool = False) -> PPOTrainer:
-        """Build environments, networks, loss, optimizer, logger and hooks from a configuration.
-
-        Args:
-            config: the settings.
-            resume: go on in a run directory that is there, instead of beginning one.
-
-        Raises:
-            InvalidValue: for an unknown environment.
-            InvalidType: for a space that is not supported.
-            ExistingFile: if the run directory is in use.
-        """
-        check_config(config, PPOConfig)
-        # The same threads as in training: a factorisation's last bits depend on their number.
-        with torch_threads(config.torch_threads):
-            return cls._build(config, resume)
-
-    @classmethod
-    def _build(cls, config: PPOConfig, resume: bool) -> PPOTrainer:
-        env = make_vector_env(config.env, config.num_envs, config.env_kwargs)
+    def _build(cls, config: PPOConfig, resume: bool) -> Self:
+        env = make_environments(config)
         actor_critic, normalizer = build_policy(
             config, env.single_observation_space, env.single_action_space
         )

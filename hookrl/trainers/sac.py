@@ -7,7 +7,7 @@ algorithm alternates them within a step.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from gymnasium import spaces
@@ -24,21 +24,19 @@ from hookrl.hooks import (
     TargetUpdate,
     Throughput,
     WarmUp,
-    torch_threads,
 )
 from hookrl.models import SquashedGaussianPolicy, TwinCritics
 from hookrl.objectives import SACLoss
 from hookrl.state import Seeds, integer_seed
 from hookrl.trainers.assembly import (
     begin_run,
-    check_config,
     make_environments,
     make_normalizer,
     network_options,
     off_policy_options,
     register_run_hooks,
 )
-from hookrl.trainers.trainer import Trainer
+from hookrl.trainers.configured import ConfiguredTrainer
 
 TAGS = {
     "loss_actor": "train/actor_loss",
@@ -48,7 +46,7 @@ TAGS = {
 }
 
 
-class EntropyRegularizedTrainer(Trainer):
+class EntropyRegularizedTrainer(ConfiguredTrainer):
     """What both forms of SAC share: every hook.
 
     Args:
@@ -107,26 +105,10 @@ class SACTrainer(EntropyRegularizedTrainer):
         **components: those of `EntropyRegularizedTrainer`, with a loss such as `SACLoss`.
     """
 
-    @classmethod
-    def from_config(cls, config: SACConfig, *, resume: bool = False) -> SACTrainer:
-        """Build environments, networks, loss, optimizers, replay, logger and hooks from a config.
-
-        Args:
-            config: the settings.
-            resume: go on in a run directory that is there, instead of beginning one.
-
-        Raises:
-            InvalidValue: for an unknown environment or device.
-            InvalidType: for a space that is not supported, such as discrete actions.
-            ExistingFile: if the run directory is in use.
-        """
-        check_config(config, SACConfig)
-        # The same threads as in training: a factorisation's last bits depend on their number.
-        with torch_threads(config.torch_threads):
-            return cls._build(config, resume)
+    config_type = SACConfig
 
     @classmethod
-    def _build(cls, config: SACConfig, resume: bool) -> SACTrainer:
+    def _build(cls, config: SACConfig, resume: bool) -> Self:
         env = make_environments(
             config,
             spaces.Box,

@@ -12,7 +12,7 @@ from hookrl.collectors import TensorCollector, VectorCollector
 from hookrl.configs import PPOConfig
 from hookrl.envs.tensor import State, make
 from hookrl.errors import InvalidType, InvalidValue
-from hookrl.models import ActorCritic
+from hookrl.models import ActorCritic, QNetwork
 from hookrl.objectives import ClipPPOLoss
 from hookrl.trainers import PPOTrainer
 
@@ -92,6 +92,21 @@ def test_captured_steps_give_the_same_batches(name: str, steps: int) -> None:
     for _ in range(3):
         assert_same(captured.collect().to_dict(), eager.collect().to_dict())
     assert captured.compile
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_captured_policy_explores_as_much_as_it_is_told_to() -> None:
+    env = make("CartPole-v1", ENVS)
+    q_network = QNetwork.from_spaces(
+        env.single_observation_space, env.single_action_space, hidden_sizes=(8,)
+    )
+    q_network.action_net[-1].bias.data[:] = torch.tensor([0.0, 100.0])  # the second is the best
+    source = TensorCollector(env, q_network, frames_per_batch=60, compile=True, seed=0)
+    q_network.epsilon = 1.0
+    assert 0.2 < source.collect()["action"].double().mean() < 0.8
+    q_network.epsilon = 0.0
+    assert source.collect()["action"].all()
+    assert source.compile
 
 
 def test_what_cannot_be_captured_is_collected_without(monkeypatch: pytest.MonkeyPatch) -> None:

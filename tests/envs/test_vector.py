@@ -7,9 +7,11 @@ from typing import Any
 import gymnasium as gym
 import pytest
 from counting import CountingEnv, makers, sync_env
-from gymnasium.vector import AutoresetMode
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from hookrl.envs import MissingDependency, make_env, make_vector_env
+from hookrl.envs.tensor import CartPole
 from hookrl.errors import InvalidType, InvalidValue
 
 
@@ -91,3 +93,48 @@ def test_a_single_environment_object_cannot_be_copied() -> None:
 def test_less_than_one_environment_is_refused(num_envs: int) -> None:
     with pytest.raises(InvalidValue, match=f"num_envs={num_envs}: expected at least 1"):
         make_vector_env("CartPole-v1", num_envs)
+
+
+def test_copies_in_processes_leave_resetting_to_the_collector_too() -> None:
+    env = make_vector_env("CartPole-v1", 2, vectorization_mode="async")
+    try:
+        assert isinstance(env, AsyncVectorEnv)
+        assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    finally:
+        env.close()
+
+
+def test_an_environments_own_vectorised_form_is_used_with_its_arguments() -> None:
+    env = make_vector_env(
+        "CartPole-v1",
+        3,
+        {"sutton_barto_reward": True},
+        vectorization_mode="vector_entry_point",
+    )
+    assert isinstance(env.unwrapped, CartPoleVectorEnv)
+    assert env.num_envs == 3
+    assert env.unwrapped._sutton_barto_reward
+
+
+def test_tensor_environments_are_made_by_id() -> None:
+    env = make_vector_env(
+        "CartPole-v1", 3, {"max_episode_steps": 7}, vectorization_mode="tensor", device="cpu"
+    )
+    assert isinstance(env, CartPole)
+    assert (env.num_envs, env.max_episode_steps, env.device.type) == (3, 7, "cpu")
+
+
+def test_an_id_without_a_vectorised_form_is_refused_and_others_are_named() -> None:
+    with pytest.raises(InvalidValue, match=r"'Acrobot-v1' has no vectorised form.*CartPole-v1"):
+        make_vector_env("Acrobot-v1", 2, vectorization_mode="vector_entry_point")
+
+
+@pytest.mark.parametrize("mode", ["vector_entry_point", "tensor"])
+def test_functions_cannot_be_vectorised_by_their_id(mode: str) -> None:
+    with pytest.raises(InvalidType, match=f"list with vectorization_mode='{mode}'.*expected an"):
+        make_vector_env(makers(), vectorization_mode=mode)
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="vectorization_mode='parallel': expected 'sync'"):
+        make_vector_env("CartPole-v1", vectorization_mode="parallel")

@@ -148,6 +148,8 @@ CASES = {
     ),
     hooks.TorchThreads: lambda path: (lambda: hooks.TorchThreads(1), {}),
     hooks.FlushDenormals: lambda path: (hooks.FlushDenormals, {}),
+    hooks.KeepFreedMemory: lambda path: (hooks.KeepFreedMemory, {}),
+    hooks.MatmulPrecision: lambda path: (lambda: hooks.MatmulPrecision("medium"), {}),
     hooks.ValueEstimation: lambda path: (value_estimation, {}),
 }
 

@@ -71,6 +71,8 @@ FACTORIES = {
     hooks.Throughput: lambda tmp_path: hooks.Throughput(),
     hooks.TorchThreads: lambda tmp_path: hooks.TorchThreads(1),
     hooks.FlushDenormals: lambda tmp_path: hooks.FlushDenormals(),
+    hooks.KeepFreedMemory: lambda tmp_path: hooks.KeepFreedMemory(),
+    hooks.MatmulPrecision: lambda tmp_path: hooks.MatmulPrecision("medium"),
     hooks.ValueEstimation: lambda tmp_path: hooks.ValueEstimation(
         NETWORK, GAE(0.9, 0.9), recompute_every=2
     ),

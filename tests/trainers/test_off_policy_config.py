@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from hookrl.collectors import TensorCollector, VectorCollector
 from hookrl.configs import (
     CheckpointConfig,
     DiscreteSACConfig,
@@ -14,6 +15,7 @@ from hookrl.configs import (
     SACConfig,
     field_docs,
 )
+from hookrl.envs.tensor import TensorEnv
 from hookrl.errors import ExistingFile
 from hookrl.hooks import OptimizerHook
 from hookrl.trainers import DiscreteSACTrainer, DQNTrainer, SACTrainer, assembly
@@ -75,6 +77,8 @@ COMMON = {
     "seed": (9, lambda t: t.seed),
     "log_interval": (123, lambda t: t.metrics._interval),
     "torch_threads": (2, hook("torch_threads", "threads")),
+    "matmul_precision": ("high", hook("matmul_precision", "precision")),
+    "keep_freed_memory": (False, lambda t: "keep_freed_memory" in t.modules),
     "device": ("meta", devices, {"meta"}),
     "train_frequency": (20, lambda t: t.collector.frames_per_batch),
     "gradient_steps": (3, lambda t: t.optim_steps_per_batch),
@@ -151,6 +155,7 @@ TESTED_BELOW = {
     "replay.beta",
     "replay.save_contents",
     "compile",
+    "vectorization_mode",
 }
 each_config = pytest.mark.parametrize("config_type", TRAINERS)
 
@@ -219,6 +224,15 @@ def test_prioritized_replay_has_its_exponents(config_type):
 def test_steps_are_captured_if_that_is_asked_for(config_type):
     assert isinstance(build(config_type).step, EagerStep)
     assert isinstance(build(config_type, compile=True).step, CapturedStep)
+
+
+@each_config
+def test_tensor_environments_are_stepped_with_the_policy_unless_it_begins_at_random(config_type):
+    env = "Pendulum-v1" if config_type is SACConfig else "CartPole-v1"
+    trainer = build(config_type, env=env, vectorization_mode="tensor")
+    assert isinstance(trainer.collector.env, TensorEnv)
+    expected = TensorCollector if config_type is DQNConfig else VectorCollector
+    assert type(trainer.collector) is expected
 
 
 @each_config

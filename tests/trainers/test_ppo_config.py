@@ -4,9 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from hookrl.collectors import TensorCollector, VectorCollector
 from hookrl.configs import EvaluationConfig, NetworkConfig, PPOConfig
-from hookrl.errors import InvalidType
+from hookrl.envs.tensor import CartPole
+from hookrl.errors import InvalidType, InvalidValue
 from hookrl.objectives import GAE
 from hookrl.trainers import PPOTrainer
 from hookrl.trainers.captured import CapturedStep
@@ -52,6 +56,8 @@ REACHES = {
     "max_grad_norm": (0.7, lambda t: t.clip_norm),
     "log_interval": (123, lambda t: t.metrics._interval),
     "torch_threads": (2, attribute(hook("torch_threads"), "threads")),
+    "matmul_precision": ("medium", attribute(hook("matmul_precision"), "precision")),
+    "keep_freed_memory": (False, lambda t: "keep_freed_memory" in t.modules),
 }
 TESTED_BY_BEHAVIOUR = {
     "env_kwargs",
@@ -67,6 +73,7 @@ TESTED_BY_BEHAVIOUR = {
     "progress_bar",
     "device",
     "compile",
+    "vectorization_mode",
 }
 
 
@@ -91,6 +98,45 @@ def test_a_field_reaches_its_part(field):
 @pytest.mark.parametrize("compile_", [True, False])
 def test_steps_are_captured_if_that_is_asked_for(compile_):
     assert isinstance(build(compile=compile_).step, CapturedStep if compile_ else EagerStep)
+
+
+@pytest.mark.parametrize(
+    ("mode", "collector", "env"),
+    [
+        ("sync", VectorCollector, SyncVectorEnv),
+        ("async", VectorCollector, AsyncVectorEnv),
+        ("vector_entry_point", VectorCollector, CartPoleVectorEnv),
+        ("tensor", TensorCollector, CartPole),
+    ],
+)
+def test_environments_are_vectorised_as_asked(mode, collector, env):
+    trainer = build(vectorization_mode=mode, num_envs=2)
+    assert type(trainer.collector) is collector
+    assert type(trainer.collector.env.unwrapped) is env
+
+
+@pytest.mark.parametrize("compile_", [True, False])
+def test_tensor_environments_are_captured_with_the_policy(compile_):
+    assert build(vectorization_mode="tensor", compile=compile_).collector.compile is compile_
+
+
+def test_tensor_environments_train_and_are_evaluated_on_gymnasiums():
+    config = PPOConfig(
+        vectorization_mode="tensor",
+        num_envs=4,
+        steps_per_env=8,
+        total_frames=64,
+        evaluation=EvaluationConfig(interval=32, episodes=2),
+        progress_bar=False,
+    )
+    trainer = PPOTrainer.from_config(config)
+    trainer.train()
+    assert trainer.collected_frames == 64
+
+
+def test_observations_in_tensors_are_not_normalised():
+    with pytest.raises(InvalidValue, match="normalize_observation=True.*'tensor'.*expected False"):
+        PPOConfig(vectorization_mode="tensor", normalize_observation=True)
 
 
 def test_env_kwargs_reach_the_environment():

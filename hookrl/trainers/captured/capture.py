@@ -59,22 +59,11 @@ class Capture:
                     self._optimizers.append((owner, TracedAdam(owner.optimizer)))
                 except NotCapturable as error:
                     raise NotCapturable(f"hook {type(owner).__name__}: {error}") from None
-        parts = [part for part in (trainer.loss_module, *self._owners) if hasattr(part, "__dict__")]
         self._numbers = [
-            (vars(part), name)
-            for part in parts
-            for name, value in vars(part).items()
+            (part, name)
+            for part in (trainer.loss_module, *self._owners)
+            for name, value in getattr(part, "__dict__", {}).items()
             if isinstance(value, float | str) or (isinstance(value, bool) and name[0] != "_")
-        ]
-        self.setting_names = [
-            *("clip_grad_norm", "clip_norm"),
-            *("the settings of an optimizer" for _ in self._optimizers),
-            *(
-                f"{type(part).__name__}.{name}"
-                for part in parts
-                for attributes, name in self._numbers
-                if attributes is vars(part)
-            ),
         ]
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
         self._steps: dict[Any, dict[Any, TracedStep]] = {}
@@ -82,14 +71,14 @@ class Capture:
         self._last_leaves: Leaves = []
         self._last_steps: dict[Any, TracedStep] = {}
 
-    def settings(self) -> list[Any]:
-        """Everything that the graph holds as a number, in the order of `setting_names`."""
+    def settings(self) -> list[tuple[str, Any]]:
+        """Everything that the graph holds as a number, each by its name."""
         trainer = self.trainer
         return [
-            trainer.clip_grad_norm,
-            trainer.clip_norm,
-            *(traced.constants for _, traced in self._optimizers),
-            *(attributes[name] for attributes, name in self._numbers),
+            ("clip_grad_norm", trainer.clip_grad_norm),
+            ("clip_norm", trainer.clip_norm),
+            *(("the settings of an optimizer", one.constants) for _, one in self._optimizers),
+            *((f"{type(part).__name__}.{name}", vars(part)[name]) for part, name in self._numbers),
         ]
 
     def is_current(self) -> bool:

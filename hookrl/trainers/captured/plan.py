@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hookrl.graph import NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
@@ -105,5 +104,5 @@ def _is_guard(registration: Registration) -> bool:
     return callable(getattr(registration.owner, "permits", None))
 
 
-def _stuck(registration: Registration, why: Any) -> NotCapturable:
+def _stuck(registration: Registration, why: str) -> NotCapturable:
     return NotCapturable(f"hook {registration.name!r} at {registration.point.name!r} is {why}")
