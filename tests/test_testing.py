@@ -142,7 +142,8 @@ def test_advantages_can_be_estimated_on_a_tiny_batch():
     [
         *(1, 1.5, True, "text", b"bytes", 1j, None, float("nan")),
         *(torch.tensor([1.0, float("nan")]), torch.tensor(3), torch.zeros(0, 2)),
-        *(np.arange(3), np.array([np.nan]), np.array(["a"]), {1, 2}, frozenset()),
+        *(np.arange(3), np.array([np.nan]), np.array(["a"]), np.int64(3), np.float32("nan")),
+        *({1, 2}, frozenset()),
         *([1, (2, 3)], {"a": {("b", "c"): torch.ones(2)}}, tiny_batch()),
         *(torch.Generator().manual_seed(3), np.random.default_rng(3)),
     ],

@@ -6,6 +6,7 @@ changes. Environments that speak NumPy write through views of the tensors' memor
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,9 @@ class BatchStorage:
         """
         self._final.append((t, envs, observations))
 
-    @property
+    @functools.cached_property
     def done(self) -> torch.Tensor:
-        """Where an episode ended, bool ``[envs, time]``."""
+        """Where an episode ended, bool ``[envs, time]``, once all steps are written."""
         return self._terminated | self._truncated
 
     def finish(self, last_observation: Any, reset_frames: torch.Tensor | None) -> TensorDict:
@@ -162,6 +163,8 @@ class TrajectoryIds:
         Returns:
             int64 ``[envs, time]``.
         """
+        if not starts_after.any():
+            return np.repeat(self.current[:, None], starts_after.shape[1], axis=1)
         counts = np.cumsum(starts_after.ravel())
         # Each boundary, counted environment by environment, opens the next free id.
         opened = np.where(starts_after, self.next_id - 1 + counts.reshape(starts_after.shape), -1)

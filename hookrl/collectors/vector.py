@@ -164,7 +164,7 @@ class VectorCollector(Collector):
             # The step after an episode's last only resets: its action and reward mean nothing, and
             # the episode that it opens starts with the step behind it.
             starts_after = resets = torch.cat([self._over.unsqueeze(1), done_at[:, :-1]], dim=1)
-            self._over = done_at[:, -1]
+            self._over = done_at[:, -1].clone()
         batch = storage.finish(self._observation, resets)
         ids = self._ids.assign(starts_after.cpu().numpy())
         batch["collector", "traj_ids"] = torch.from_numpy(ids).to(self._env_device)

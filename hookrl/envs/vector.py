@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 
 from hookrl.envs import tensor
+from hookrl.envs.sync import SerialVectorEnv
 from hookrl.errors import InvalidType, InvalidValue, UserError, did_you_mean
 
 EnvLike = (
@@ -111,13 +112,14 @@ def make_vector_env(
             f"env is a {type(env).__name__}: expected an environment id, a function, a list of "
             "functions, or a gymnasium vector environment."
         )
-    form = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}.get(vectorization_mode)
-    if form is None:
-        raise InvalidValue(
-            f"vectorization_mode={vectorization_mode!r}: expected 'sync', 'async', "
-            "'vector_entry_point' or 'tensor'."
-        )
-    return form(functions, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    if vectorization_mode == "sync":
+        return SerialVectorEnv(functions)
+    if vectorization_mode == "async":
+        return AsyncVectorEnv(functions, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    raise InvalidValue(
+        f"vectorization_mode={vectorization_mode!r}: expected 'sync', 'async', "
+        "'vector_entry_point' or 'tensor'."
+    )
 
 
 def _own_form(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from tensordict import TensorDictBase
 from tensordict.utils import NestedKey
@@ -31,8 +32,8 @@ class EpisodeStatistics(TrainerHookBase):
         self.reward_key = reward_key
         self.log_pbar = log_pbar
         self.reads = (reward_key, ("next", "done"))
-        self._returns: torch.Tensor | None = None
-        self._lengths: torch.Tensor | None = None
+        self._returns: Any = None
+        self._lengths: Any = None
 
     def register(self, trainer: TrainerLike, name: str = "episodes") -> None:
         """Hang the hook on ``pre_steps_log``."""
@@ -41,26 +42,50 @@ class EpisodeStatistics(TrainerHookBase):
 
     def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
         """Add a batch ``[envs, time]`` to the running episodes and report those that ended."""
-        reward = batch[self.reward_key].flatten(2).sum(-1).double()
-        done = batch["next", "done"].flatten(2).any(-1)
         mask = batch.get(("collector", "mask"), None)
-        if mask is not None:
-            reward, done = reward.where(mask, 0.0), done & mask
-        steps = torch.ones_like(reward) if mask is None else mask.double()
-        if self._returns is None or self._lengths is None:
-            self._returns = self._lengths = torch.zeros_like(reward[:, 0])
-        # A checkpoint restores them where it was read.
-        running_return, running_length = self._returns.to(reward), self._lengths.to(reward)
+        entries: Any = batch[self.reward_key], batch["next", "done"], mask
+        # On the host the arithmetic is NumPy's, which takes a third of the time for small batches.
+        xp: Any = torch
+        if entries[0].device.type == "cpu":
+            xp, entries = np, tuple(None if one is None else one.numpy() for one in entries)
+        reward, done, valid = entries
+        reward = reward.reshape(*batch.shape, -1).sum(-1, dtype=xp.float64)
+        done = done.reshape(*batch.shape, -1).any(-1)
+        steps = xp.ones_like(reward)
+        if valid is not None:
+            reward, done, steps = xp.where(valid, reward, 0.0), done & valid, steps * valid
         # A step belongs to an ended episode if some later step, or itself, ends one.
-        ended = done.flip(1).cummax(1).values.flip(1)
-        any_ended = ended[:, 0]
-        total_return = reward.where(ended, 0.0).sum() + running_return.where(any_ended, 0.0).sum()
-        total_length = (steps * ended).sum() + running_length.where(any_ended, 0.0).sum()
-        self._returns = reward.where(~ended, 0.0).sum(1) + running_return.where(~any_ended, 0.0)
-        self._lengths = (steps * ~ended).sum(1) + running_length.where(~any_ended, 0.0)
+        ends = done.cumsum(1)
+        ended = ends - done * 1 < ends[:, -1:]
+        self._returns, total_return = _add(xp, self._returns, reward, ended)
+        self._lengths, total_length = _add(xp, self._lengths, steps, ended)
         episodes = done.sum()
         return {
             "episode/mean_reward": Mean(total_return, episodes),
             "episode/mean_length": Mean(total_length, episodes),
             "log_pbar": self.log_pbar,
         }
+
+
+def _add(xp: Any, running: Any, values: Any, ended: Any) -> tuple[Any, Any]:
+    """Add values of steps to the sums of episodes.
+
+    Args:
+        xp: NumPy or torch.
+        running: sums of the episodes under way, float64 ``[envs]``; None: zeros. A checkpoint may
+            have brought them as the other kind.
+        values: float64 ``[envs, time]``.
+        ended: which steps belong to episodes that ended, bool ``[envs, time]``.
+
+    Returns:
+        The sums of the episodes that are under way then, and one over all that ended.
+    """
+    if running is None:
+        running = xp.zeros_like(values[:, 0])
+    elif xp is np:
+        running = np.asarray(torch.as_tensor(running).cpu())
+    else:
+        running = torch.as_tensor(running).to(values)
+    first = ended[:, 0]
+    total = xp.where(ended, values, 0.0).sum() + xp.where(first, running, 0.0).sum()
+    return xp.where(ended, 0.0, values).sum(1) + xp.where(first, 0.0, running), total

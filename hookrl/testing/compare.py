@@ -83,7 +83,7 @@ def _same(one: Any, other: Any) -> bool:
         if (one.dtype, one.shape) != (other.dtype, other.shape):
             return False
         return torch.equal(_bytes(one), _bytes(other))
-    plain = (str, bytes, int, float, complex, bool)
+    plain = (str, bytes, int, float, complex, bool, np.generic)
     return type(one) is type(other) and isinstance(one, plain) and repr(one) == repr(other)
 
 

@@ -16,9 +16,10 @@ from hookrl.state import same_keys
 class RunningMeans:
     """Accumulates mappings of scalars and gives the mean of each name.
 
-    Sums are kept on the values' device, in float64; nothing is waited for until `numbers`. What was
-    taken in may change or vanish afterwards. Values are numbers, one-element tensors, `Mean` pairs
-    of total and count, or `Latest`, whose last one counts.
+    Sums are Python's floats for what is on the host, and tensors in float64 on other devices, which
+    are not waited for until `numbers`. What was taken in may change or vanish afterwards. Values
+    are numbers, one-element tensors, `Mean` pairs of total and count, or `Latest`, whose last one
+    counts.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,8 @@ class RunningMeans:
         """
         totals, counts = self._totals, self._counts
         for name, value in entries.items():
+            if name == "log_pbar":  # says how the others are shown
+                continue
             if isinstance(value, Latest):
                 totals[name], counts[name] = _scalar(name, value.value), 1
                 continue
@@ -64,7 +67,9 @@ class RunningMeans:
     def _unpack(self) -> None:
         """Count the vectors under their names."""
         if self._vectors:
-            entries = dict(zip(self._names, self._vector.unbind(), strict=True))
+            vector = self._vector
+            totals = vector.tolist() if vector.device.type == "cpu" else vector.unbind()
+            entries = dict(zip(self._names, totals, strict=True))
             count, self._vectors = self._vectors, 0
             self.add({name: Mean(total, count) for name, total in entries.items()})
 
@@ -121,10 +126,8 @@ class MetricLog:
 
     def add(self, metrics: Mapping[str, Any]) -> None:
         """Take in metrics; the entry ``log_pbar`` says whether the others show on the bar."""
-        if "log_pbar" in metrics:
-            metrics = dict(metrics)
-            if metrics.pop("log_pbar"):
-                self._on_progress_bar.update(dict.fromkeys(metrics))
+        if metrics.get("log_pbar"):
+            self._on_progress_bar.update(dict.fromkeys(metrics))
         if self._interval:
             self._means.add(metrics)
 
@@ -167,8 +170,12 @@ def _as_floats(values: Iterable[Any]) -> list[float]:
 
 
 def _scalar(name: str, value: Any) -> Any:
-    """Return a number, or a tensor of its own without dimensions."""
+    """Return a number, or on another device a tensor of its own without dimensions."""
+    if type(value) is float:
+        return value
     if isinstance(value, torch.Tensor):
+        if value.device.type == "cpu" and value.numel() == 1:
+            return float(value.item())
         if value.numel() != 1:
             raise InvalidType(
                 f"the metric {name!r} is a tensor of shape {tuple(value.shape)}: expected one "

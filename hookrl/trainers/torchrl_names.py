@@ -136,6 +136,9 @@ def _value(reported: Any, before: Any) -> Any:
         return reported.detach()
     if not isinstance(reported, Mean):
         return reported
-    total, count = torch.as_tensor(reported.total), torch.as_tensor(reported.count)
-    fallback = torch.as_tensor(float("nan") if before is None else before).to(total.device)
+    total, count = reported.total, reported.count
+    before = float("nan") if before is None else before
+    if not isinstance(count, torch.Tensor) or count.device.type == "cpu":
+        return total / count if count else before
+    fallback = torch.as_tensor(before, device=count.device)
     return torch.where(count > 0, total / count, fallback).detach()

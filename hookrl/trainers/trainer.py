@@ -152,6 +152,7 @@ class Trainer(TorchrlNames):
         self.metrics = MetricLog(self.logger, log_interval or 0)
         self._inner_losses = RunningMeans()
         self.prepare_calls: tuple[Callable[[], None], ...] = ()
+        self._batch_start_calls: list[Callable[[], None]] = []
         self._seed_process = True
         self._started: list[Any] = []
         self._stop = False
@@ -212,7 +213,8 @@ class Trainer(TorchrlNames):
         while not self._stop and self.collected_frames < self.total_frames:
             if self.hooks.stale:
                 self._take_up_hooks()
-            self.call_methods("on_batch_start")
+            for call in self._batch_start_calls:
+                call()
             try:
                 batch = next(source)
             except StopIteration:
@@ -276,6 +278,7 @@ class Trainer(TorchrlNames):
                 self._started.append(hook)
                 if callable(getattr(hook, "on_train_start", None)):
                     self._call_method(hook, "on_train_start")
+        self._batch_start_calls = self.hook_methods("on_batch_start")
         self.prepare_calls = tuple(
             functools.partial(self._call_method, hook, "prepare")
             for hook in self.inner_hooks()
@@ -322,7 +325,10 @@ class Trainer(TorchrlNames):
 
     @property
     def mean_losses(self) -> dict[str, Any]:
-        """Mean of every entry of the losses over the current inner loop, as tensors."""
+        """Mean of every entry of the losses over the current inner loop.
+
+        Numbers for what is on the host, else tensors on their device.
+        """
         return self._inner_losses.means()
 
     def request_stop(self, reason: str | None = None) -> None:

@@ -166,7 +166,7 @@ def test_requiring_what_is_impossible_is_refused() -> None:
     with pytest.raises(InvalidValue) as caught:
         robots("require")
     assert str(caught.value) == (
-        "exact_resume='require' is impossible for SyncVectorEnv(num_envs=4) (Robot: it moves an "
+        "exact_resume='require' is impossible for SerialVectorEnv(num_envs=4) (Robot: it moves an "
         "arm): expected 'best' or 'off', or an environment that can be snapshotted."
     )
 

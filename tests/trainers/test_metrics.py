@@ -43,8 +43,14 @@ def test_of_counts_the_row_holds_the_latest():
     assert running({"x": Latest(1)}, {"x": Latest(5)}).numbers() == {"x": 5.0}
 
 
-def test_means_stay_tensors_until_numbers_are_asked_for():
-    assert isinstance(running({"x": torch.tensor(1.0)}).means()["x"], torch.Tensor)
+def test_means_stay_on_their_device_until_numbers_are_asked_for():
+    """On the meta device whoever asks for a number gets an error."""
+    means = running({"x": torch.tensor(1.0, device="meta")}, {"x": torch.ones(1, device="meta")})
+    assert means.means()["x"].device.type == "meta"
+
+
+def test_means_on_the_host_are_numbers():
+    assert running({"x": torch.tensor(1.0)}, {"x": torch.tensor(2.0)}).means() == {"x": 1.5}
 
 
 def test_entries_may_be_a_tensordict():

@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 import torch
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv
 
 from hookrl.collectors import TensorCollector, VectorCollector
 from hookrl.configs import EvaluationConfig, NetworkConfig, PPOConfig
+from hookrl.envs.sync import SerialVectorEnv
 from hookrl.envs.tensor import CartPole
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.objectives import GAE
@@ -103,7 +104,7 @@ def test_steps_are_captured_if_that_is_asked_for(compile_):
 @pytest.mark.parametrize(
     ("mode", "collector", "env"),
     [
-        ("sync", VectorCollector, SyncVectorEnv),
+        ("sync", VectorCollector, SerialVectorEnv),
         ("async", VectorCollector, AsyncVectorEnv),
         ("vector_entry_point", VectorCollector, CartPoleVectorEnv),
         ("tensor", TensorCollector, CartPole),

@@ -151,9 +151,7 @@ def test_mean_losses_are_those_of_the_current_inner_loop():
     values = iter([1.0, 3.0, 10.0, 20.0])
     trainer, seen = make_trainer(2, with_optimizer=False), []
     trainer.loss_module = lambda sub: TensorDict({"loss_x": torch.tensor(next(values))}, [])
-    trainer.register_op(
-        "post_steps_log", lambda batch: seen.append(trainer.mean_losses["loss_x"].item())
-    )
+    trainer.register_op("post_steps_log", lambda batch: seen.append(trainer.mean_losses["loss_x"]))
     trainer.train()
     assert seen == [2.0, 15.0]
 

@@ -1,0 +1,76 @@
+"""The serial vector environment does what gymnasium's does, with less around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TimeLimit
+
+from hookrl.envs.sync import SerialVectorEnv
+
+
+class Nested(gym.Env[Any, Any]):
+    """Observations in a dictionary, which take gymnasium's own way."""
+
+    observation_space = gym.spaces.Dict({"x": gym.spaces.Box(-1, 1, (2,))})
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        return self._seen(), float(action), bool(self.np_random.random() < 0.2), False, {"a": 1}
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        return {"x": self.np_random.uniform(-1, 1, 2).astype(np.float32)}
+
+
+def limited(env_id: str) -> Callable[[], Any]:
+    return lambda: TimeLimit(gym.make(env_id), 12)
+
+
+MAKERS = {
+    "discrete actions": limited("CartPole-v1"),
+    "continuous actions": limited("Pendulum-v1"),
+    "discrete observations": limited("FrozenLake-v1"),
+    "nested observations": Nested,
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_it_does_what_gymnasiums_does(maker: Callable[[], Any], num_envs: int) -> None:
+    ours = SerialVectorEnv([maker] * num_envs)
+    theirs = SyncVectorEnv([maker] * num_envs, autoreset_mode=AutoresetMode.DISABLED)
+    envs, ended = (ours, theirs), 0
+    for env in envs:
+        env.action_space.seed(3)
+    seen = [env.reset(seed=[*range(num_envs)])[0] for env in envs]
+    np.testing.assert_equal(seen[0], seen[1])
+    for _ in range(60):
+        actions = ours.action_space.sample()
+        first, second = (env.step(actions)[:4] for env in envs)
+        np.testing.assert_equal(first, second)
+        done = first[2] | first[3]
+        ended += int(done.sum())
+        if done.any():
+            after = [env.reset(options={"reset_mask": done})[0] for env in envs]
+            np.testing.assert_equal(after[0], after[1])
+    assert ended > num_envs
+
+
+def test_what_a_step_returned_stays_but_for_observations() -> None:
+    env = SerialVectorEnv([MAKERS["continuous actions"]] * 2)
+    env.reset(seed=0)
+    _, reward, *flags, _ = env.step(np.zeros((2, 1), np.float32))
+    kept = reward.copy()
+    _, later, *_ = env.step(np.ones((2, 1), np.float32))
+    assert (reward == kept).all()
+    assert (later != kept).any()
+    assert not any(flag.any() for flag in flags)
