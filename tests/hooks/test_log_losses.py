@@ -1,5 +1,4 @@
 import pytest
-import torch
 from tensordict import TensorDict
 from toys import QuadraticLoss, make_trainer
 
