@@ -4,6 +4,8 @@ Tracing follows every tensor operation below autograd, so a backward pass is tra
 code, and whatever Python did in between is gone. Tensors that the function did not receive but
 found somewhere (parameters, optimizer state, targets) become inputs of the graph, which reads and
 writes them where they lie. It runs on fake tensors: nothing is computed, and nothing is changed.
+Inputs whose length varies have a symbol for it, and one graph serves all lengths that Python did
+not tell apart while it was traced.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._dynamo.source import ConstantSource
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
@@ -34,6 +38,7 @@ class Graph:
     Args:
         function: returns a list of tensors; called once, with fake ones.
         examples: tensors of the shapes and types that it will be called with.
+        varying: places of the examples whose first dimension is not always that long.
 
     Raises:
         NotCapturable: if it does more than tensor operations that are known beforehand, or cannot
@@ -41,13 +46,28 @@ class Graph:
     """
 
     def __init__(
-        self, function: Callable[..., list[torch.Tensor]], examples: Sequence[torch.Tensor]
+        self,
+        function: Callable[..., list[torch.Tensor]],
+        examples: Sequence[torch.Tensor],
+        varying: Sequence[int] = (),
     ) -> None:
-        module = _traced(function, examples)
+        self._shapes = ShapeEnv()
+        mode = FakeTensorMode(shape_env=self._shapes, allow_non_fake_inputs=True)
+        fakes = [
+            _fake(mode, one, f"input_{place}" if place in varying else None)
+            for place, one in enumerate(examples)
+        ]
+        self._varying = tuple(varying)
+        # As they are now: what is found out about a symbol replaces it.
+        sizes = (fakes[place].shape[0] for place in varying)
+        self._lengths = [s.node.expr if isinstance(s, torch.SymInt) else s for s in sizes]
+        module = _traced(mode, function, fakes)
         held = _lift(module)
         self._held = [tensor.detach() for tensor in held]
         self._origins = held
-        self._compiled = _compiled(module, [*examples, *self._held])
+        fakes += [_fake(mode, tensor) for tensor in self._held]
+        self._compiled = _compiled(module, fakes)
+        self._known: dict[tuple[int, ...], bool] = {}
 
     def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
         """Run the graph; what it writes is written when this returns, or on its way on a device."""
@@ -58,6 +78,26 @@ class Graph:
     def is_current(self) -> bool:
         """Whether the tensors that it found still lie where they did; one is asked for all."""
         return not self._held or self._held[0].data_ptr() == self._origins[0].data_ptr()
+
+    def fits(self, inputs: Sequence[torch.Tensor]) -> bool:
+        """Whether it serves inputs of such lengths, where they vary."""
+        lengths = tuple(len(inputs[place]) for place in self._varying)
+        if lengths not in self._known:
+            self._known[lengths] = self._holds(lengths)
+        return self._known[lengths]
+
+    def _holds(self, lengths: tuple[int, ...]) -> bool:
+        """Whether all that was found out about the lengths while tracing is true of these."""
+        symbols: dict[Any, int] = {}
+        for known, length in zip(self._lengths, lengths, strict=True):
+            if not isinstance(known, int):
+                symbols[known] = length
+            elif known != length:
+                return False
+        # 0 and 1 are told apart from longer ones without a record of it.
+        return all(length > 1 for length in symbols.values()) and all(
+            bool(guard.expr.subs(symbols)) for guard in self._shapes.guards
+        )
 
 
 class _StandIns(TorchDispatchMode):
@@ -86,16 +126,30 @@ class _StandIns(TorchDispatchMode):
         return self._known[id(tensor)][1]
 
 
+def _fake(mode: FakeTensorMode, tensor: torch.Tensor, varying: str | None = None) -> torch.Tensor:
+    """A tensor without memory; if its length varies, with a symbol for it by this name."""
+    if varying is None or len(tensor) < 2:
+        return mode.from_tensor(tensor.detach(), static_shapes=True)
+    sizes = [DimDynamic.DYNAMIC] + [DimDynamic.STATIC] * (tensor.dim() - 1)
+    return mode.from_tensor(
+        tensor.detach(),
+        source=ConstantSource(varying),
+        symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes),
+    )
+
+
 def _traced(
-    function: Callable[..., list[torch.Tensor]], examples: Sequence[torch.Tensor]
+    mode: FakeTensorMode,
+    function: Callable[..., list[torch.Tensor]],
+    fakes: Sequence[torch.Tensor],
 ) -> GraphModule:
     def with_stand_ins(*tensors: torch.Tensor) -> list[torch.Tensor]:
         with _StandIns():
             return function(*tensors)
 
-    trace = make_fx(with_stand_ins, tracing_mode="fake", _allow_non_fake_inputs=True)
     try:
-        return trace(*(tensor.detach() for tensor in examples))
+        with mode:
+            return make_fx(with_stand_ins, _allow_non_fake_inputs=True)(*fakes)
     except UserError:
         raise
     except Exception as error:

@@ -60,6 +60,45 @@ def test_moved_weights_are_noticed() -> None:
     assert not graph.is_current
 
 
+def picking(rows: torch.Tensor, index: torch.Tensor) -> list[torch.Tensor]:
+    """Tells long from short, which a graph cannot."""
+    picked = rows[index]
+    return [picked.mean(0) if index.shape[0] > 3 else picked.sum(0)]
+
+
+def check_lengths_vary() -> None:
+    graph = Graph(picking, [ROWS, torch.tensor([0, 1, 2, 3])], varying=[1])
+    for index in ([0, 1, 2, 3], [3, 2, 1, 0, 0, 1, 1], [0, 0, 1, 1, 2]):
+        inputs = [ROWS, torch.tensor(index)]
+        assert graph.fits(inputs)
+        torch.testing.assert_close(graph(*inputs)[0], picking(*inputs)[0])
+    for index in ([1, 2, 3], [1], []):
+        assert not graph.fits([ROWS, torch.tensor(index)])
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_one_graph_serves_every_length_that_was_not_told_apart() -> None:
+    check_lengths_vary()
+
+
+def test_a_compiled_graph_serves_them_too() -> None:
+    check_lengths_vary()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_length_that_python_counted_with_is_the_only_one() -> None:
+    graph = Graph(lambda rows: [rows * len(rows)], [ROWS], varying=[0])
+    assert graph.fits([ROWS])
+    assert not graph.fits([ROWS[:3]])
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_length_of_one_is_a_graph_of_its_own() -> None:
+    graph = Graph(picking, [ROWS, torch.tensor([2])], varying=[1])
+    assert graph.fits([ROWS, torch.tensor([1])])
+    assert not graph.fits([ROWS, torch.tensor([1, 2])])
+
+
 @pytest.mark.usefixtures("interpreted")
 def test_what_depends_on_a_number_is_refused() -> None:
     def step(rows: torch.Tensor) -> list[torch.Tensor]:

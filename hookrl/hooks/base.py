@@ -123,6 +123,8 @@ class TrainerHookBase(ABC):
     inputs: tuple[str, ...] = ()
     """Attributes, tensors that ``prepare`` leaves there, which a captured step reads anew; None
     in one of them ends the inner loop."""
+    varying: tuple[str, ...] = ()
+    """Those of the `inputs` whose first dimension is not always that long."""
     deferrable: bool = False
     """Whether a hook at ``post_loss`` may as well run after the step."""
 

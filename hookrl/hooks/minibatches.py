@@ -62,6 +62,12 @@ class Minibatches(TrainerHookBase):
         """Seed the order of frames."""
         self._generator.manual_seed(integer_seed(seed_sequence))
 
+    @property
+    def varying(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Inputs whose length varies: the index, if not all minibatches are equally long."""
+        equal = self._valid is None and not self._frames % self.minibatches
+        return () if equal else self.inputs
+
     def register(self, trainer: TrainerLike, name: str = "minibatches") -> None:
         """Look at each batch last at ``batch_process``; draw at ``process_optim_batch``."""
         trainer.register_op("batch_process", self.start, name=f"{name}.start", priority=100)

@@ -52,6 +52,8 @@ class Capture:
         self.inputs = [
             (owner, name) for owner in self._owners for name in getattr(owner, "inputs", ())
         ]
+        self.varying: list[int] = []
+        """Places of the `inputs` whose length varies from step to step."""
         self._optimizers: list[tuple[OptimizerHook, TracedAdam]] = []
         for owner in self._owners:
             if isinstance(owner, OptimizerHook):
@@ -66,10 +68,10 @@ class Capture:
             if isinstance(value, float | str) or (isinstance(value, bool) and name[0] != "_")
         ]
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
-        self._steps: dict[Any, dict[Any, TracedStep]] = {}
+        self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
         self._last_value: TensorDictBase | None = None
         self._last_leaves: Leaves = []
-        self._last_steps: dict[Any, TracedStep] = {}
+        self._last_steps: dict[Any, list[TracedStep]] = {}
 
     def settings(self) -> list[tuple[str, Any]]:
         """Everything that the graph holds as a number, each by its name."""
@@ -83,9 +85,11 @@ class Capture:
 
     def is_current(self) -> bool:
         """Whether all tensors are still where they were."""
-        steps = [step for steps in self._steps.values() for step in steps.values()]
         return all(traced.is_current for _, traced in self._optimizers) and all(
-            step.graph.is_current for step in steps
+            step.graph.is_current
+            for by_shapes in self._steps.values()
+            for steps in by_shapes.values()
+            for step in steps
         )
 
     def run(self, batch: Any, index: int) -> bool:
@@ -132,13 +136,23 @@ class Capture:
             self._last_value, self._last_leaves = value, leaves_of(value)
             layout = tuple((key, leaf.shape, leaf.dtype) for key, leaf in self._last_leaves)
             self._last_steps = self._steps.setdefault((value.batch_size, layout), {})
+            self.varying = [
+                place
+                for place, (owner, name) in enumerate(self.inputs)
+                if name in getattr(owner, "varying", ())
+            ]
         own = [getattr(owner, name) for owner, name in self.inputs]
-        shapes = tuple(tensor.shape for tensor in own)
-        step = self._last_steps.get(shapes)
-        if step is None:
-            step = TracedStep(self, value, self._last_leaves, own, index)
-            self._last_steps[shapes] = step
-        return step, own + [leaf for _, leaf in self._last_leaves]
+        inputs = own + [leaf for _, leaf in self._last_leaves]
+        shapes = tuple(
+            tensor.shape[1:] if place in self.varying else tensor.shape
+            for place, tensor in enumerate(own)
+        )
+        steps = self._last_steps.setdefault((*self.varying, shapes), [])
+        for step in steps:
+            if step.graph.fits(own):
+                return step, inputs
+        steps.append(TracedStep(self, value, self._last_leaves, own, index))
+        return steps[-1], inputs
 
     def body(self, value: TensorDictBase, index: int) -> Outcome:
         """What is traced: the captured part, as `EagerStep` would do it."""

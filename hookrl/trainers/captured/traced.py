@@ -32,6 +32,8 @@ class Captured(Protocol):
     """Whether anybody looks at the sub-batch afterwards."""
     inputs: list[tuple[Any, str]]
     """Hooks, and their attributes that are read anew at each step."""
+    varying: list[int]
+    """Places of those whose length varies from step to step."""
 
     def body(self, value: TensorDictBase, index: int) -> Outcome:
         """Do what the captured hooks do."""
@@ -72,14 +74,14 @@ class TracedStep:
         self._others: list[str] = []
         self._order: list[str] = []
         self._sub_batch_keys: list[Any] = []
-        self._sub_batch_size = value.batch_size
+        self._sub_batch_dims = value.batch_dims
         self._guarded = False
         self.permitted: torch.Tensor | None = None
         self.vector = torch.zeros(0)
         self._rest: list[torch.Tensor] = []
         examples = [*own, *(leaf for _, leaf in leaves)]
         with capture.tracing():
-            self.graph = Graph(self._function(index, len(own)), examples)
+            self.graph = Graph(self._function(index, len(own)), examples, capture.varying)
 
     def __call__(self, inputs: list[torch.Tensor]) -> None:
         """Run the graph on what was prepared and the leaves of the first value."""
@@ -92,7 +94,8 @@ class TracedStep:
         """The sub-batch of the last step, made of what its first operation received."""
         changed = self._rest[len(self._others) :]
         selects = self._capture.selects
-        sub_batch = TensorDict({}, batch_size=self._sub_batch_size) if selects else value
+        size = changed[0].shape[: self._sub_batch_dims] if changed else torch.Size()
+        sub_batch = TensorDict({}, batch_size=size) if selects else value
         for key, tensor in zip(self._sub_batch_keys, changed, strict=True):
             sub_batch.set(key, tensor)
         return sub_batch
@@ -132,7 +135,7 @@ class TracedStep:
             result = [torch.stack([scalar.reshape(()).double() for scalar in scalars])]
             result += [] if permitted is None else [permitted]
             result += [losses[name] for name in self._others]
-            self._sub_batch_size = sub_batch.batch_size
+            self._sub_batch_dims = sub_batch.batch_dims
             if capture.needs_sub_batch:
                 changed = [
                     (key, leaf) for key, leaf in leaves_of(sub_batch) if leaf is not before.get(key)

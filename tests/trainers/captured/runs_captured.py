@@ -44,6 +44,17 @@ RUNS: dict[str, tuple[type[Trainer], type, dict[str, Any]]] = {
             "normalize_reward": True,
         },
     ),
+    "ppo, minibatches of any length": (
+        PPOTrainer,
+        PPOConfig,
+        {
+            "vectorization_mode": "vector_entry_point",  # which spends frames on resets
+            "num_envs": 2,
+            "steps_per_env": 61,
+            "total_frames": 480,
+            "network": NETWORK,
+        },
+    ),
     "dqn": (
         DQNTrainer,
         DQNConfig,

@@ -50,8 +50,22 @@ def test_it_agrees_with_the_eager_step(name: str) -> None:
     check_agreement(name)
 
 
-def test_it_agrees_when_compiled() -> None:
-    check_agreement("ppo")
+@pytest.mark.parametrize("name", ["ppo", "ppo, minibatches of any length"])
+def test_it_agrees_when_compiled(name: str) -> None:
+    check_agreement(name)
+
+
+@interpreted
+def test_minibatches_of_any_length_share_a_graph() -> None:
+    trainer, lengths = build("ppo, minibatches of any length", compile=True), set()
+    minibatches = trainer.modules["minibatches"]
+    trainer.register_op("post_optim", lambda: lengths.add(len(minibatches._index)))
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "_compiled", lambda module, examples: made.append(module) or module)
+        trainer.train()
+    assert len(lengths) > 1
+    assert len(made) == 1
 
 
 @interpreted
