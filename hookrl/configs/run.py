@@ -55,9 +55,10 @@ class RunConfig:
     keep_freed_memory: bool = True
     """Whether the process keeps up to 1 GiB of memory that it freed, which saves a part of the
     time with large batches."""
-    compile: bool = False
-    """Whether optimization steps are carried out by a compiled graph of the same hooks. It takes
-    seconds to be made, and then less than half the time for small networks."""
+    compile: bool | str = False
+    """Whether optimization steps, and those of tensor environments, are carried out by a compiled
+    graph of the same hooks. It takes seconds to be made, and then less than half the time for small
+    networks. auto: if more than 20,000 of them are planned."""
     device: str = "cpu"
     """Device of the networks, as torch calls it."""
 
@@ -70,8 +71,11 @@ class RunConfig:
         check_number(self, "num_envs", "total_frames", "frame_skip", at_least=1, whole=True)
         check_number(self, "seed", "log_interval", at_least=0, whole=True)
         check_number(self, "torch_threads", at_least=1, whole=True, optional=True)
-        check_flag(self, "normalize_observation", "overwrite", "progress_bar", "compile")
-        check_flag(self, "keep_freed_memory")
+        check_flag(self, "normalize_observation", "overwrite", "progress_bar", "keep_freed_memory")
+        if not (isinstance(self.compile, bool) or self.compile == "auto"):
+            raise InvalidValue(
+                f"compile={self.compile!r} in {type(self).__name__}: expected true, false or auto."
+            )
         check_choice(self, "vectorization_mode", ("sync", "async", "vector_entry_point", "tensor"))
         check_choice(self, "matmul_precision", ("highest", "high", "medium"))
         if self.vectorization_mode == "tensor" and self.normalize_observation:

@@ -26,6 +26,7 @@ from hookrl.hooks import (
 from hookrl.loggers import RunDirectory
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
 from hookrl.state import Seeds
+from hookrl.trainers.captured import captures
 from hookrl.trainers.trainer import Trainer
 
 
@@ -127,9 +128,8 @@ def make_collector(
     """Collect batches of so many steps of each environment, on the config's device."""
     frames_per_batch = env.num_envs * steps_per_env
     if isinstance(env, TensorEnv) and not init_random_frames:  # which are not for its graph
-        return TensorCollector(
-            env, policy, frames_per_batch=frames_per_batch, compile=config.compile
-        )
+        compile = captures(config.compile, config.total_frames, frames_per_batch, steps_per_env)
+        return TensorCollector(env, policy, frames_per_batch=frames_per_batch, compile=compile)
     return VectorCollector(
         env,
         policy,

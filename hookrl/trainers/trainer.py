@@ -22,7 +22,7 @@ from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.progress import ProgressBar
 from hookrl.loggers import as_logger
 from hookrl.state import integer_seed, seed_process
-from hookrl.trainers.captured import CapturedStep
+from hookrl.trainers.captured import CapturedStep, captures, check_compile
 from hookrl.trainers.checkpointing import require_exact
 from hookrl.trainers.describe import describe
 from hookrl.trainers.metrics import MetricLog, RunningMeans
@@ -61,7 +61,7 @@ class Trainer(TorchrlNames):
         train_time_limit: seconds after which training saves and ends in good order; None: none.
         compile: carry out optimization steps by a compiled graph of the same hooks, which takes
             seconds to be made and then less than half the time. What cannot be captured is a
-            warning, and steps are as without.
+            warning, and steps are as without. "auto": if enough steps are planned.
 
     Raises:
         InvalidValue: for counts below their minimum, unknown choices, two places for checkpoints,
@@ -91,7 +91,7 @@ class Trainer(TorchrlNames):
         save_errors: Literal["raise", "warn"] = "raise",
         exact_resume: Literal["require", "best", "off"] = "best",
         train_time_limit: float | None = None,
-        compile: bool = False,
+        compile: bool | Literal["auto"] = False,
     ) -> None:
         _at_least(1, total_frames=total_frames, frame_skip=frame_skip)
         _at_least(
@@ -114,6 +114,7 @@ class Trainer(TorchrlNames):
                 f"loss_module is a {type(loss_module).__name__}: expected a callable from a "
                 "TensorDict to a TensorDict."
             )
+        check_compile(compile, "Trainer")
         check_choice("save_errors", save_errors, ("raise", "warn"))
         check_choice("exact_resume", exact_resume, ("require", "best", "off"))
         if save_trainer_file is not None and checkpoints is not None:
@@ -148,7 +149,10 @@ class Trainer(TorchrlNames):
         self._losses: TensorDictBase | Callable[[], TensorDictBase] | None = None
         self.stop_reason: str | None = None
         self.inner_loop_end_reason: str | None = None
-        self.step: OptimizationStep = CapturedStep(self) if compile else EagerStep(self)
+        self.step: OptimizationStep = EagerStep(self)
+        frames_per_batch = getattr(collector, "frames_per_batch", total_frames)
+        if captures(compile, total_frames, frames_per_batch, optim_steps_per_batch or 0):
+            self.step = CapturedStep(self, warns=compile is True)
         self.metrics = MetricLog(self.logger, log_interval or 0)
         self._inner_losses = RunningMeans()
         self.prepare_calls: tuple[Callable[[], None], ...] = ()

@@ -31,10 +31,12 @@ class CapturedStep:
 
     Args:
         trainer: whose step this is.
+        warns: say so once if steps are eager after all.
     """
 
-    def __init__(self, trainer: StepHost) -> None:
+    def __init__(self, trainer: StepHost, *, warns: bool = True) -> None:
         self._trainer = trainer
+        self._warns = warns
         self._eager = EagerStep(trainer)
         self._capture: Capture | None = None
         self._settings: Any = None
@@ -99,4 +101,5 @@ class CapturedStep:
 
     def _refuse(self, reason: str) -> None:
         self._capture, self.refused = None, reason
-        warnings.warn(f"the optimization step is not captured: {reason}.", stacklevel=4)
+        if self._warns:
+            warnings.warn(f"the optimization step is not captured: {reason}.", stacklevel=4)
