@@ -61,6 +61,8 @@ class Capture:
                     self._optimizers.append((owner, TracedAdam(owner.optimizer)))
                 except NotCapturable as error:
                     raise NotCapturable(f"hook {type(owner).__name__}: {error}") from None
+        groups = self._optimizers[0][1].param_groups
+        self._device: torch.device = groups[0]["params"][0].device
         self._numbers = [
             (part, name)
             for part in (trainer.loss_module, *self._owners)
@@ -142,6 +144,8 @@ class Capture:
                 if name in getattr(owner, "varying", ())
             ]
         own = [getattr(owner, name) for owner, name in self.inputs]
+        if self._device.type != "cpu":  # what the host prepared is not there yet
+            own = [tensor.to(self._device, non_blocking=True) for tensor in own]
         inputs = own + [leaf for _, leaf in self._last_leaves]
         shapes = tuple(
             tensor.shape[1:] if place in self.varying else tensor.shape
