@@ -137,11 +137,11 @@ def versions_used(side: str) -> dict[str, str]:
     versions = {"python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in packages}
     if side != SB3:
-        versions[HOOKRL] = _hookrl_version()
+        versions[HOOKRL] = hookrl_version()
     return versions
 
 
-def _hookrl_version() -> str:
+def hookrl_version() -> str:
     """Return hookrl's version and the beginning of a hash over its source files."""
     import hookrl
 

@@ -46,22 +46,35 @@ class Trained:
     """Processor time of it, all threads: less disturbed by what else the machine does."""
 
 
+def make_trainer(config: RunConfig) -> Any:
+    """Build the trainer that a config is for."""
+    return _TRAINERS[type(config)].from_config(config)
+
+
+def last_policy(trainer: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any] | None]:
+    """Return how a trainer's policy acts without noise, and what it sees of an observation."""
+    collector = trainer.collector
+    # Of tensor environments there is a network alone, which acts on anything.
+    actor = getattr(collector, "actor", None) or collector.policy.actor()
+    actor.refresh()
+    normalizer = getattr(collector, "transform", None)
+    return actor, None if normalizer is None else normalizer.frozen
+
+
 def train_hookrl(settings: RunConfig, seed: int, *further: TrainerHookBase) -> Trained:
     """Train with hookrl and perhaps further hooks, one torch thread, nothing written."""
     torch.set_num_threads(1)
     config = dataclasses.replace(
         settings, seed=seed, progress_bar=False, run_dir=None, torch_threads=1
     )
-    trainer = _TRAINERS[type(config)].from_config(config)
+    trainer = make_trainer(config)
     for hook in further:
         hook.register(trainer)
     seconds, cpu_seconds = _timed(trainer.train)
-    collector: Any = trainer.collector
-    normalizer = collector.transform
-    collector.actor.refresh()
+    act, view = last_policy(trainer)
     return Trained(
-        act=collector.actor,  # deterministic without noise
-        view=None if normalizer is None else normalizer.frozen,
+        act=act,
+        view=view,
         frames=trainer.collected_frames,
         seconds=seconds,
         cpu_seconds=cpu_seconds,

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
+import mmap
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import report
 from benchmarks.long_run import anonymous_memory, folder_use, main, measure
 from benchmarks.long_run_report import summary, verdict
 
@@ -37,7 +37,10 @@ def test_a_run_is_seen_every_time_a_checkpoint_is_due(tmp_path: Path) -> None:
 
 def test_memory_is_that_of_this_process() -> None:
     before = anonymous_memory()
-    some = bytearray(b"1" * 50_000_000)
+    # Mapped by hand: malloc may hand out memory that training left with the process.
+    some = mmap.mmap(-1, 50_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for _ in range(50):
+        some.write(b"1" * 1_000_000)
     assert 45e6 < anonymous_memory() - before < 55e6
     assert len(some) == 50_000_000
 
@@ -68,16 +71,14 @@ def test_a_checkpoint_too_many_is_not() -> None:
     assert not verdict(content(*[100.0] * 10, most_checkpoints=4))
 
 
-def test_the_report_has_comparisons_and_long_runs(tmp_path: Path) -> None:
+def test_the_report_has_long_runs(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    compared = (report.RESULTS_DIR / "ppo_cartpole.json").read_text()
-    (results / "ppo_cartpole.json").write_text(compared)
     main(["--frames", "20480", "--interval", "1024", "--results", str(results)])
     assert json.loads((results / "long_run.json").read_text())["frames"] == 20_480
     text = (tmp_path / "RESULTS.md").read_text()
     headings = [line for line in text.splitlines() if line.startswith("#")]
-    assert headings == ["# Speed", "## ppo-cartpole", "# Memory and disk", "## long-run"]
+    assert headings == ["# Speed", "# Memory and disk", "## long-run"]
 
 
 def test_too_few_saves_to_say_anything_are_refused(

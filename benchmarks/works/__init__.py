@@ -1,0 +1,18 @@
+"""The works that are measured, by name and in the order of the report."""
+
+from benchmarks.work import Work, with_threads
+from benchmarks.works.dqn_cartpole import DQN_CARTPOLE
+from benchmarks.works.ppo_cartpole import PPO_CARTPOLE, PPO_CARTPOLE_VECTOR
+from benchmarks.works.ppo_tensor_cartpole import PPO_TENSOR_CARTPOLE, PPO_TENSOR_CARTPOLE_8
+
+WORKS: dict[str, Work] = {
+    work.name: work
+    for work in (
+        PPO_CARTPOLE,
+        PPO_CARTPOLE_VECTOR,
+        DQN_CARTPOLE,
+        PPO_TENSOR_CARTPOLE,
+        with_threads(PPO_TENSOR_CARTPOLE, 2),
+        PPO_TENSOR_CARTPOLE_8,
+    )
+}
