@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
 from hookrl.checkpoints.codec import Encoded, Stored
+from hookrl.checkpoints.mapping import bytes_at, map_file
 from hookrl.checkpoints.memory import DTYPES, dense, fills, flat, pieces
 from hookrl.checkpoints.paths import inside
 from hookrl.checkpoints.strict import parse
@@ -34,8 +34,9 @@ _TAKEN = {
 }
 """Types that torchsnapshot stores faithfully and as plain bytes; it pickles complex numbers, and
 fails with bfloat16 when the number of elements is odd."""
-_SMALL = 1 << 16
-"""Bytes below which a tensor is copied into memory rather than mapped."""
+_SMALL = 1 << 24
+"""Bytes below which a tensor is copied into memory rather than mapped: each that is mapped keeps
+its file open, and a process may have as few as a thousand of those."""
 _CHUNK = "TORCHSNAPSHOT_MAX_CHUNK_SIZE_BYTES_OVERRIDE"
 
 
@@ -196,14 +197,11 @@ class _Pieces:
         self._check_sizes([start, end])
         if end - start != size or end > file.stat().st_size:
             raise InvalidValue(f"{file} is shorter than what it should hold.")
-        # Numbers that do not begin at a multiple of their size cannot be used in place.
-        if size < _SMALL or start % unit:
-            with file.open("rb") as opened:
-                opened.seek(start)
-                return torch.frombuffer(bytearray(opened.read(size)), dtype=torch.uint8)
-        # Copy-on-write: whoever changes the tensor does not change the checkpoint.
-        content = np.memmap(file, dtype=np.uint8, mode="c", offset=start, shape=(size,))
-        return torch.from_numpy(content.view(np.ndarray))
+        if size >= _SMALL:
+            return bytes_at(map_file(file), start, size, unit)
+        with file.open("rb") as opened:
+            opened.seek(start)
+            return torch.frombuffer(bytearray(opened.read(size)), dtype=torch.uint8)
 
     def _check_sizes(self, sizes: list[int]) -> None:
         if any(type(size) is not int or size < 0 for size in sizes):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import math
+import mmap
 import pickle
 import pickletools
-import struct
+import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode  # documented under that name
 from torch.serialization import skip_data
 
 from hookrl.checkpoints.codec import Encoded, Stored
+from hookrl.checkpoints.mapping import bytes_at, map_file
 from hookrl.checkpoints.memory import DTYPES, fills, pieces
 from hookrl.errors import InvalidValue
 from hookrl.state import LiveTensor
@@ -55,7 +59,7 @@ def write_torch_file(encoded: Encoded, file: BinaryIO) -> None:
         torch.save({"skeleton": skeleton, "tensors": hollow}, file)
     places = _places(file)
     for number, tensor in enumerate(tensors.values()):  # torch counts them as it meets them
-        file.seek(places[str(number)])
+        file.seek(places[str(number)].start)
         for piece in pieces(tensor):
             file.write(piece)
 
@@ -67,53 +71,86 @@ def _hollow(tensor: torch.Tensor | LiveTensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
 
 
-def _places(file: BinaryIO) -> Mapping[str, int]:
-    """Where in an archive the bytes of each tensor begin."""
-    places = {}
+class _Place(NamedTuple):
+    """Where the bytes of a tensor are in an archive."""
+
+    start: int
+    size: int
+
+
+def _places(file: BinaryIO) -> Mapping[str, _Place]:
+    """Where the bytes of each tensor are, by its number.
+
+    Raises:
+        ValueError: if a number is there twice, or bytes are; a few could pretend to be many.
+    """
+    places: dict[str, _Place] = {}
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
     for member in members:
         _, is_data, number = member.filename.rpartition("/data/")
-        if is_data:
-            file.seek(member.header_offset + 26)
-            places[number] = file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
+        if not is_data:
+            continue
+        if number in places:
+            raise ValueError(f"the tensor {number[:40]!r} is there twice")
+        # Behind a header of 30 bytes, at whose end the lengths of the two fields in between are.
+        file.seek(member.header_offset + 26)
+        between = sum(int.from_bytes(file.read(2), "little") for _ in range(2))
+        places[number] = _Place(member.header_offset + 30 + between, member.file_size)
+    end = 0
+    for start, size in sorted(places.values()):
+        if start < end:
+            raise ValueError("two tensors share bytes")
+        end = start + size
+    if end > file.seek(0, io.SEEK_END):
+        raise ValueError("a tensor is longer than the file")
     return places
 
 
 def read_torch_file(path: Path) -> Stored:
     """Read an encoded state; the tensors are mapped, and whoever changes them changes a copy.
 
+    torch reads an outline of the file, which has no room for tensors, and says what they are like;
+    their bytes are found where the archive says. torch itself would map the file with memory set
+    aside for all of it to be changed, which is refused for a file larger than memory.
+
     Raises:
         InvalidValue: if it is a file of another kind, or holds anything but plain tensors.
+        ValueError, RuntimeError, zipfile.BadZipFile: the same, where nothing more can be said of
+            it.
     """
-    size = _look_into(path)
+    with path.open("rb") as file:
+        pickled = _look_into(file, path)
+        places = _places(file)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(_outline(pickled, places), map_location="meta", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InvalidValue(f"{path} holds something that is no tensor.") from error
     if not isinstance(content, dict) or set(content) != {"skeleton", "tensors"}:
         raise InvalidValue(f"{path} is a torch file but no checkpoint.")
-    tensors = content["tensors"]
-    if not isinstance(tensors, dict):
+    likes = content["tensors"]
+    if not isinstance(likes, dict):
         raise InvalidValue(f"{path} is a torch file but no checkpoint.")
-    storages: set[int] = set()
-    for name, tensor in tensors.items():
-        if not isinstance(name, str) or type(tensor) is not torch.Tensor or not _is_whole(tensor):
-            raise InvalidValue(f"{path} holds a {str(name)[:40]!r} that is no tensor of its own.")
-        if tensor.nbytes and tensor.data_ptr() in storages:
-            raise InvalidValue(f"{path} holds a {name[:40]!r} that shares another's memory.")
-        storages.add(tensor.data_ptr())
-    if sum(tensor.nbytes for tensor in tensors.values()) != size:
+    if len(places) != len(likes):
         raise InvalidValue(f"{path} holds other tensors than it says.")
+    mapped = map_file(path)
+    tensors = {}
+    for number, (name, like) in enumerate(likes.items()):  # as they were counted
+        if not isinstance(name, str) or not _is_plain(like):
+            raise InvalidValue(f"{path} holds a {str(name)[:40]!r} that is no tensor of its own.")
+        start, size = places[str(number)]
+        if size != math.prod(like.shape) * like.itemsize:
+            raise InvalidValue(f"{path} holds less or more of {name[:40]!r} than it says.")
+        tensors[name] = _filled(like, mapped, start)
     return content["skeleton"], tensors
 
 
-def _look_into(path: Path) -> int:
-    """Return how many bytes of tensors there are, if nothing is named that no checkpoint names.
+def _look_into(file: BinaryIO, path: Path) -> bytes:
+    """Return the pickle in a file, if it names nothing that no checkpoint names.
 
     The pickle is looked through, not followed.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise InvalidValue(f"{path} is compressed, which no checkpoint is.")
@@ -121,20 +158,48 @@ def _look_into(path: Path) -> int:
         if len(pickles) != 1:
             raise InvalidValue(f"{path} is an archive but no checkpoint.")
         content = archive.read(pickles[0])
+        orders = [member for member in members if member.filename.endswith("/byteorder")]
+        if any(archive.read(order) != sys.byteorder.encode() for order in orders):
+            raise InvalidValue(
+                f"{path} was written on a computer with another order of bytes: expected "
+                f"{sys.byteorder}-endian."
+            )
     for operation, argument, _ in pickletools.genops(content):
         if operation.name in _OTHER_WAYS:
             raise InvalidValue(f"{path} is pickled in a way that no checkpoint is.")
         if operation.name == "GLOBAL" and argument not in _NAMES:
             name = str(argument).replace(" ", ".")
             raise InvalidValue(f"{path} asks for {name!r}, which is never loaded.")
-    return sum(member.file_size for member in members if "/data/" in member.filename)
+    return content
 
 
-def _is_whole(tensor: torch.Tensor) -> bool:
-    """Whether it has a storage of its own, and all of it: a few bytes can pretend to be many."""
+def _outline(pickled: bytes, places: Iterable[str]) -> BinaryIO:
+    """An archive as torch would write it, had its tensors no bytes."""
+    outline = io.BytesIO()
+    with zipfile.ZipFile(outline, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/byteorder", sys.byteorder)
+        archive.writestr("archive/version", "3\n")
+        for number in places:
+            archive.writestr(f"archive/data/{number}", b"")
+    outline.seek(0)
+    return outline
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Whether its bytes, each of them once, are all there is to it."""
     return (
-        tensor.layout == torch.strided
-        and tensor.device.type == "cpu"
-        and tensor.untyped_storage().nbytes() == tensor.nbytes
+        type(tensor) is torch.Tensor
+        and tensor.layout == torch.strided
+        and tensor.device.type == "meta"
+        and tensor.storage_offset() == 0
         and fills(tensor.shape, tensor.stride())
     )
+
+
+def _filled(like: torch.Tensor, mapped: mmap.mmap, start: int) -> torch.Tensor:
+    """A tensor like another, from bytes in a file."""
+    if not like.numel():
+        return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype)
+    line = bytes_at(mapped, start, like.nbytes, like.itemsize).view(like.dtype)
+    return line.as_strided(like.shape, like.stride())

@@ -24,6 +24,7 @@ from hookrl.errors import InvalidValue
 from hookrl.state import LiveTensor
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS)
+OPEN_FILES = Path("/proc/self/fd")
 CHUNK = "TORCHSNAPSHOT_MAX_CHUNK_SIZE_BYTES_OVERRIDE"
 SLAB = "TORCHSNAPSHOT_SLAB_SIZE_THRESHOLD_BYTES_OVERRIDE"
 BATCHING = "TORCHSNAPSHOT_DISABLE_BATCHING"
@@ -185,6 +186,30 @@ def test_reading_a_large_tensor_takes_no_memory(backend: str, tmp_path: Path) ->
     assert resident() - before < 20_000_000
     assert loaded[-1] == 1
     assert loaded.nbytes == 200_000_000
+
+
+@pytest.mark.skipif(not OPEN_FILES.exists(), reason="only Linux says so")
+@both_backends
+def test_reading_many_tensors_does_not_keep_many_files_open(backend: str, tmp_path: Path) -> None:
+    state = [torch.full((100_000,), n) for n in range(30)]
+    path = write(state, tmp_path, backend)
+    before = len(os.listdir(OPEN_FILES))
+    loaded = read(path)
+    assert len(os.listdir(OPEN_FILES)) <= before + 1
+    assert_same(loaded, state)
+
+
+def test_a_snapshot_larger_than_memory_is_read(tmp_path: Path) -> None:
+    size = 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    path = write([Live(torch.zeros(1, dtype=torch.uint8))], tmp_path, "torchsnapshot")
+    metadata = path / ".snapshot_metadata"
+    # As if it had been that long: a hole takes no room on the disk.
+    metadata.write_text(metadata.read_text().replace("[1]", f"[{size}]"))
+    os.truncate(path / "0/checkpoint/tensors/t0", size)
+    (loaded,) = read(path)
+    assert loaded.shape == (size,)
+    loaded[-1] = 7
+    assert loaded[-3:].tolist() == [0, 0, 7]
 
 
 def chunks(path: Path) -> int:

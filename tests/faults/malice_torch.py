@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections import Counter, OrderedDict
@@ -154,21 +155,14 @@ def pickles(trap: Trap) -> dict[str, bytes]:
         "state for a function": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}K\x00K\x00sb.",
         "a call of a storage": b"\x80\x02ctorch\nFloatStorage\nL%dL\n\x85R." % BIG,
     }
-    rebuild, hooks = torch._utils._rebuild_tensor_v2, OrderedDict()
-
-    def tensor(size: Any, stride: Any, offset: Any, *storage: Any) -> Call:
-        return Call(rebuild, Stored(*storage), offset, size, stride, False, hooks)
-
     usual = (torch.FloatStorage, "0", "cpu", 10)
     tensors = {
         "a storage larger than its file": tensor(
             (BIG,), (1,), 0, torch.FloatStorage, "0", "cpu", BIG
         ),
         "a storage a little larger": tensor((12,), (1,), 0, torch.FloatStorage, "0", "cpu", 12),
-        "a storage of negative size": tensor((10,), (1,), 0, torch.FloatStorage, "0", "cpu", -10),
         "a tensor larger than its storage": tensor((BIG,), (1,), 0, *usual),
         "a tensor of negative size": tensor((-10,), (1,), 0, *usual),
-        "a negative stride": tensor((10,), (-1,), 0, *usual),
         "a stride beyond the end": tensor((10,), (BIG,), 0, *usual),
         "an offset beyond the end": tensor((10,), (1,), 5, *usual),
         "a negative offset": tensor((10,), (1,), -5, *usual),
@@ -179,12 +173,20 @@ def pickles(trap: Trap) -> dict[str, bytes]:
         "a size that is text": tensor(("10",), (1,), 0, *usual),
         "a storage that is none": tensor((10,), (1,), 0, "a", "b"),
     }
-    for what, value in tensors.items():
-        buffer = io.BytesIO()
-        skeleton = '{"tensor": "t0"}'
-        StoragePickler(buffer, 2).dump({"skeleton": skeleton, "tensors": {"t0": value}})
-        found[what] = buffer.getvalue()
-    return found
+    return {**found, **{what: pickled(value) for what, value in tensors.items()}}
+
+
+def tensor(size: Any, stride: Any, offset: Any, *storage: Any) -> Call:
+    """Pickled as torch pickles a tensor."""
+    rebuild = torch._utils._rebuild_tensor_v2
+    return Call(rebuild, Stored(*storage), offset, size, stride, False, OrderedDict())
+
+
+def pickled(value: Any) -> bytes:
+    """The pickle of a checkpoint with one tensor."""
+    buffer = io.BytesIO()
+    StoragePickler(buffer, 2).dump({"skeleton": '{"tensor": "t0"}', "tensors": {"t0": value}})
+    return buffer.getvalue()
 
 
 def archive(path: Path, pickled: bytes, compression: int = zipfile.ZIP_STORED) -> None:
@@ -229,8 +231,35 @@ def files(trap: Trap) -> dict[str, Callable[[Path], object]]:
         archive(path, good)
         path.write_bytes(path.read_bytes()[:-30])
 
+    def another_order(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("archive/data.pkl", good)
+            file.writestr("archive/byteorder", "big" if sys.byteorder == "little" else "little")
+
+    def misplaced(change: Callable[[zipfile.ZipInfo, zipfile.ZipInfo], object]) -> Any:
+        """Two tensors, and a table of contents in which the place of the second was changed."""
+
+        def make(path: Path) -> None:
+            skeleton = '{"list": [{"tensor": "t0"}, {"tensor": "t1"}]}'
+            tensors = {"t0": torch.ones(1000), "t1": torch.ones(1000)}
+            torch.save({"skeleton": skeleton, "tensors": tensors}, path)
+            with zipfile.ZipFile(path, "a") as file:
+                places = {entry.filename.rpartition("/data/")[2]: entry for entry in file.filelist}
+                change(places["0"], places["1"])
+                file.writestr("more", b"")  # or the table would not be written
+
+        return make
+
+    def move(entry: zipfile.ZipInfo, to: int) -> None:
+        entry.header_offset = to
+
     legacy = {"_use_new_zipfile_serialization": False}
     return {
+        "another order of bytes": another_order,
+        "the bytes of another tensor": misplaced(lambda a, b: move(b, a.header_offset)),
+        "some bytes of another tensor": misplaced(lambda a, b: move(b, a.header_offset + 64)),
+        "bytes beyond the end": misplaced(lambda a, b: move(b, BIG)),
+        "bytes across the end": misplaced(lambda a, b: move(b, b.header_offset + 4000)),
         "a bare pickle": lambda path: path.write_bytes(evil),
         "the old format": lambda path: torch.save(Call(os.system, trap.command), path, **legacy),
         "a tar": tar,
