@@ -24,7 +24,6 @@ from hookrl.errors import InvalidValue, MissingFile, did_you_mean
 
 BACKENDS = tuple(NAMES)
 _PAYLOADS = set(NAMES.values())
-_KEPT = 2
 
 
 def chosen_backend() -> str:
@@ -94,13 +93,16 @@ class SingleCheckpoint:
         """
         backend = known_backend(backend)
         self.check_place()
-        versions = self.versions
+        versions, before = self.versions, self.number()
         number = max(versions.numbers(), default=0) + 1
         manifest = versions.write(number, encoded, backend, about or {})
         target = (versions.path(number) / manifest.payload).relative_to(self.path.parent)
         self.disk.point(self.path, target.as_posix())
         self.disk.sync(self.path.parent)
-        versions.keep(versions.numbers()[-_KEPT:])
+        # The newest of those up to what was at the path: after it there may be one that never was
+        # there, since a crash came between its writing and the link.
+        older = [] if before is None else [n for n in versions.numbers() if n <= before]
+        versions.keep([*older[-1:], number])
         return manifest
 
     def read(self) -> tuple[Any, Manifest | None]:

@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from faults.recording import Image, QuickDisk, RecordingDisk, Step, read_image, write_image
 from states import assert_same
 
-from hookrl.checkpoints import CheckpointStore, SingleCheckpoint, encode
+from hookrl.checkpoints import CheckpointStore, CorruptCheckpoint, SingleCheckpoint, encode
 from hookrl.checkpoints.disk import Disk
 from hookrl.checkpoints.versions import read_directory
 from hookrl.errors import MissingFile
@@ -56,6 +57,9 @@ class Scenario(ABC):
     @abstractmethod
     def check_places(self, folder: Path) -> None:
         """Check that there is nothing that should not be there."""
+
+    def check_one_before(self, folder: Path, number: int) -> None:  # noqa: B027
+        """Check that what had been found is found again if the save after the crash is damaged."""
 
     @abstractmethod
     def directories(self, folder: Path) -> list[Path]:
@@ -117,6 +121,7 @@ class Scenario(ABC):
         self.save_once_more(folder)
         assert_same(self.read(folder), state(self.count))
         self.check_places(folder)
+        self.check_one_before(folder, number)
         return number
 
 
@@ -235,6 +240,15 @@ class SingleScenario(Scenario):
         }
         assert len(self.directories(folder)) in (1, 2)
         assert len([*path.with_name(f".{path.name}.versions").iterdir()]) <= 2
+
+    def check_one_before(self, folder: Path, number: int) -> None:
+        (max(self.directories(folder)) / "manifest.json").unlink()
+        if number == -1:
+            with pytest.raises(CorruptCheckpoint):
+                self.read(folder)
+            return
+        with pytest.warns(UserWarning, match="is used instead"):
+            assert_same(self.read(folder), state(number))
 
     def directories(self, folder: Path) -> list[Path]:
         path = self._place(folder)
