@@ -88,6 +88,9 @@ class Checkpointing(HookHost):
         problems = _unequal_names(state, wanted, "")
         modules = state.get("modules", {})
         problems += _unequal_names(modules, self.modules, "modules/")
+        counters = state.get("counters", {})
+        problems += _unequal_names(counters, _COUNTERS, "counters/")
+        counters = {name: int(counters[name]) for name in _COUNTERS if name in counters}
         if "loss_module" in parts and "loss_module" in state:
             problems += _misfits(state["loss_module"], self.loss_module)
         if problems and strict:
@@ -104,7 +107,7 @@ class Checkpointing(HookHost):
             },
         }
         before = {name: _private(part.state_dict()) for name, (part, _) in targets.items()}
-        cadences = self.hooks.state_dict()
+        cadences, generators = self.hooks.state_dict(), generators_state()
         try:
             for name, (part, content) in targets.items():
                 try:
@@ -117,15 +120,17 @@ class Checkpointing(HookHost):
                     problems.append(f"{name} was refused ({error})")
             if "cadences" in state:
                 self.hooks.load_state_dict(state["cadences"])
+            if "generators" in state:
+                load_generators_state(state["generators"])
         except BaseException:
             for name, (part, _) in targets.items():
                 part.load_state_dict(before[name])
             self.hooks.load_state_dict(cadences)
+            load_generators_state(generators)
             raise
-        for name in _COUNTERS:
-            setattr(self, name, int(state["counters"][name]))
-        load_generators_state(state["generators"])
-        self._seed_process = False
+        for name, count in counters.items():
+            setattr(self, name, count)
+        self._seed_process &= "generators" not in state
         self.step.reset()
         if problems:
             warnings.warn(

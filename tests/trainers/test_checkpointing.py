@@ -1,3 +1,5 @@
+import random
+
 import pytest
 import torch
 from toys import make_batch, make_trainer
@@ -117,6 +119,44 @@ def test_loading_restores_every_part_if_one_refuses(path):
     assert torch.equal(other.loss_module.weight, weight)
     assert other.collected_frames == 0
     assert not other.modules["optimizer"].optimizer.state
+
+
+def test_loading_restores_every_part_if_a_generator_refuses():
+    saved, other = make_trainer(3), make_trainer(1)
+    saved.train()
+    state = saved.state_dict()
+    state["generators"]["torch"] = torch.zeros(3, dtype=torch.uint8)
+    weight = other.loss_module.weight.clone()
+    random.seed(1)  # not what was saved
+    before = random.getstate()
+    with pytest.raises(RuntimeError):
+        other.load_state_dict(state)
+    assert torch.equal(other.loss_module.weight, weight)
+    assert random.getstate() == before
+    assert other.collected_frames == 0
+
+
+@pytest.mark.parametrize("name", ["counters", "generators"])
+def test_a_state_that_lacks_something_is_refused_or_taken_as_far_as_it_goes(name):
+    saved, other = make_trainer(3), make_trainer(1)
+    saved.train()
+    state = saved.state_dict()
+    del state[name]
+    weight = other.loss_module.weight.clone()
+    with pytest.raises(MissingKey, match=f"it lacks '{name}'"):
+        other.load_state_dict(state)
+    assert torch.equal(other.loss_module.weight, weight)
+    with pytest.warns(UserWarning, match=f"it lacks '{name}'"):
+        other.load_state_dict(state, strict=False)
+    assert torch.equal(other.loss_module.weight, saved.loss_module.weight)
+    assert other.collected_frames == (0 if name == "counters" else 30)
+
+
+def test_a_state_that_lacks_a_counter_is_refused():
+    state = make_trainer(1).state_dict()
+    del state["counters"]["last_save"]
+    with pytest.raises(MissingKey, match="it lacks 'counters/last_save'"):
+        make_trainer(1).load_state_dict(state)
 
 
 def test_without_strict_what_fits_is_taken_and_the_rest_named(path):
