@@ -109,7 +109,8 @@ class TrainerHookBase(ABC):
     metrics was written, before the next checkpoint), ``on_train_end`` (training ended in
     good order), ``on_exception(trainer, error)`` and ``teardown`` (always, last).
     A method ``set_seed(seed_sequence)`` receives the hook's own ``numpy.random.SeedSequence``.
-    In all of them, and at the points, ``self._trainer`` is the trainer.
+    In all of them, and at the points, ``self._trainer`` is the trainer. They see it through a
+    ``weakref.proxy``: no hook keeps its trainer from being freed.
     """
 
     state_fields: ClassVar[tuple[str, ...]] = ()

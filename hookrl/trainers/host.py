@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,7 +25,11 @@ class HookHost:
 
     def __init__(self, seed: int | None) -> None:
         self.collected_frames = 0
-        self.hooks = HookRegistry(frames=lambda: self.collected_frames)
+        # What belongs to a trainer, hooks among it, refers to it in this way. Otherwise it would be
+        # freed, with its replay buffer, not with its last user but when the garbage collector comes
+        # by.
+        self._itself = itself = weakref.proxy(self)
+        self.hooks = HookRegistry(frames=lambda: itself.collected_frames)
         self.modules: dict[str, Any] = {}
         self.seeds = Seeds(seed)
 
@@ -104,7 +109,7 @@ class HookHost:
         if module_name not in self.modules:
             self.modules[module_name] = module
             if _is_hook(module):
-                module._trainer = self
+                module._trainer = self._itself
                 if hasattr(module, "set_seed"):
                     module.set_seed(self.seeds.sequence(module_name))
 
@@ -161,7 +166,7 @@ class HookHost:
     def hook_methods(self, method: str, *args: Any) -> list[Callable[[], Any]]:
         """The optional `method` of every hook that has it, ready to be called."""
         return [
-            functools.partial(self._call_method, hook, method, *args)
+            functools.partial(call_method, hook, method, self._itself, *args)
             for hook in self.hook_objects()
             if callable(getattr(hook, method, None))
         ]
@@ -183,12 +188,14 @@ class HookHost:
         inner = {id(r.owner) for r in self.hooks if r.point.inner}
         return [hook for hook in self.hook_objects() if id(hook) in inner]
 
-    def _call_method(self, hook: Any, method: str, *args: Any) -> None:
-        try:
-            getattr(hook, method)(self, *args)
-        except BaseException as error:
-            error.add_note(f"raised by {method} of hook {type(hook).__name__}")
-            raise
+
+def call_method(hook: Any, method: str, trainer: Any, *args: Any) -> None:
+    """Call a method of a hook; what it raises says so."""
+    try:
+        getattr(hook, method)(trainer, *args)
+    except BaseException as error:
+        error.add_note(f"raised by {method} of hook {type(hook).__name__}")
+        raise
 
 
 def _is_hook(module: Any) -> bool:

@@ -25,6 +25,7 @@ from hookrl.state import integer_seed, seed_process
 from hookrl.trainers.captured import CapturedStep, captures, check_compile
 from hookrl.trainers.checkpointing import require_exact
 from hookrl.trainers.describe import describe
+from hookrl.trainers.host import call_method
 from hookrl.trainers.metrics import MetricLog, RunningMeans
 from hookrl.trainers.signals import ending_in_good_order
 from hookrl.trainers.step import EagerStep, OptimizationStep
@@ -149,10 +150,10 @@ class Trainer(TorchrlNames):
         self._losses: TensorDictBase | Callable[[], TensorDictBase] | None = None
         self.stop_reason: str | None = None
         self.inner_loop_end_reason: str | None = None
-        self.step: OptimizationStep = EagerStep(self)
+        self.step: OptimizationStep = EagerStep(self._itself)
         frames_per_batch = getattr(collector, "frames_per_batch", total_frames)
         if captures(compile, total_frames, frames_per_batch, optim_steps_per_batch or 0):
-            self.step = CapturedStep(self, warns=compile is True)
+            self.step = CapturedStep(self._itself, warns=compile is True)
         self.metrics = MetricLog(self.logger, log_interval or 0)
         self._inner_losses = RunningMeans()
         self.prepare_calls: tuple[Callable[[], None], ...] = ()
@@ -281,10 +282,10 @@ class Trainer(TorchrlNames):
             if not any(hook is other for other in self._started):
                 self._started.append(hook)
                 if callable(getattr(hook, "on_train_start", None)):
-                    self._call_method(hook, "on_train_start")
+                    call_method(hook, "on_train_start", self._itself)
         self._batch_start_calls = self.hook_methods("on_batch_start")
         self.prepare_calls = tuple(
-            functools.partial(self._call_method, hook, "prepare")
+            functools.partial(call_method, hook, "prepare", self._itself)
             for hook in self.inner_hooks()
             if callable(getattr(hook, "prepare", None))
         )

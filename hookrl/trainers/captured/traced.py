@@ -66,7 +66,7 @@ class TracedStep:
         own: list[torch.Tensor],
         index: int,
     ) -> None:
-        self._capture = capture
+        self._selects = capture.selects
         self._keys = [key for key, _ in leaves]
         self._batch_size = value.batch_size
         self.names: tuple[str, ...] = ()
@@ -81,7 +81,8 @@ class TracedStep:
         self._rest: list[torch.Tensor] = []
         examples = [*own, *(leaf for _, leaf in leaves)]
         with capture.tracing():
-            self.graph = Graph(self._function(index, len(own)), examples, capture.varying)
+            function = self._function(capture, index, len(own))
+            self.graph = Graph(function, examples, capture.varying)
 
     def __call__(self, inputs: list[torch.Tensor]) -> None:
         """Run the graph on what was prepared and the leaves of the first value."""
@@ -93,9 +94,8 @@ class TracedStep:
     def sub_batch(self, value: TensorDictBase) -> TensorDictBase:
         """The sub-batch of the last step, made of what its first operation received."""
         changed = self._rest[len(self._others) :]
-        selects = self._capture.selects
         size = changed[0].shape[: self._sub_batch_dims] if changed else torch.Size()
-        sub_batch = TensorDict({}, batch_size=size) if selects else value
+        sub_batch = TensorDict({}, batch_size=size) if self._selects else value
         for key, tensor in zip(self._sub_batch_keys, changed, strict=True):
             sub_batch.set(key, tensor)
         return sub_batch
@@ -111,9 +111,9 @@ class TracedStep:
         entries = {**scalars, **dict(zip(self._others, self._rest, strict=False))}
         return TensorDict({name: entries[name] for name in self._order}, batch_size=[])
 
-    def _function(self, index: int, number: int) -> Callable[..., list[torch.Tensor]]:
-        capture = self._capture
-
+    def _function(
+        self, capture: Captured, index: int, number: int
+    ) -> Callable[..., list[torch.Tensor]]:
         def function(*tensors: torch.Tensor) -> list[torch.Tensor]:
             own, leaves = tensors[:number], tensors[number:]
             for (owner, name), tensor in zip(capture.inputs, own, strict=True):
