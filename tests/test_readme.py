@@ -1,15 +1,25 @@
 """What the README shows must run as it stands, only shorter."""
 
+from pathlib import Path
+
 import pytest
-from pages import README, blocks, links, shorter
+from pages import MOST, README, blocks, links, shorter
+
+from hookrl.loggers import read_metrics
 
 BLOCKS = [block.code for block in blocks(README, "python")]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n", 1)[0])
-def test_a_python_block_runs(block, tmp_path, monkeypatch):
+def test_a_python_block_trains(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(shorter(block), str(README), "exec"), {"__name__": "readme"})
+    namespace = {"__name__": "readme"}
+    exec(compile(shorter(block), str(README), "exec"), namespace)
+    if "trainer" in namespace:
+        assert namespace["trainer"].collected_frames >= MOST["total_frames"]
+    else:
+        rows = read_metrics(Path(namespace["config"].run_dir, "metrics.csv"))
+        assert max(rows["frames"]) >= MOST["total_frames"]
 
 
 def test_the_custom_hook_has_fifteen_lines():

@@ -280,5 +280,7 @@ def test_shutdown_closes_every_environment() -> None:
 
 def test_shutdown_may_be_called_twice() -> None:
     collector = VectorCollector(makers(), frames_per_batch=3)
+    envs = collector.env.envs
     collector.shutdown()
     collector.shutdown()
+    assert all(env.closed for env in envs)

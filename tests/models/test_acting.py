@@ -153,9 +153,11 @@ def test_observation_and_noise_are_left_as_they_were(actor_class: Any) -> None:
 def test_tensors_from_an_actor_can_be_trained_on() -> None:
     network = ActorCritic.from_spaces(IMAGE, spaces.Discrete(3))
     actor = network.actor()
-    observation = torch.zeros(2, 36, 36, 3, dtype=torch.uint8)
+    observation = torch.randint(256, (2, 36, 36, 3), dtype=torch.uint8)
     action = actor(observation, torch.as_tensor(actor.draw_noise(np.random.default_rng(0), (2,))))
     network.evaluate_actions(observation, action)[0].sum().backward()
+    gradients = [parameter.grad for parameter in network.policy_net.parameters()]
+    assert all(gradient is not None and gradient.any() for gradient in gradients)
 
 
 def test_float64_observations_are_taken() -> None:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from replay.reference import Stream
-from replay.test_store import check
+from replay.test_store import assert_like_reference
 
 from hookrl.replay import store
 from hookrl.replay.columns import DeviceColumn, HostColumn
@@ -82,4 +82,6 @@ class OnDevice(DeviceColumn):
 def test_columns_on_a_device_hold_what_those_on_the_host_hold(seed, n_step, steps, lengths):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "HostColumn", OnDevice)
-        check(Stream(seed, 2, masked=0.1, breaks=0.1), 2 * steps, n_step, lengths)
+        stream = Stream(seed, 2, masked=0.1, breaks=0.1)
+        buffer = assert_like_reference(stream, 2 * steps, n_step, lengths)
+        assert all(isinstance(column, OnDevice) for column in buffer._store.columns.values())

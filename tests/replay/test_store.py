@@ -22,7 +22,7 @@ from hookrl.replay import PrioritizedSampler, ReplayBuffer, UniformSampler
 GAMMA = 0.9
 
 
-def check(stream, capacity, n_step, lengths, **options):
+def assert_like_reference(stream, capacity, n_step, lengths, **options):
     """Extend both buffers by batches of these lengths and compare after each."""
     envs = len(stream.current)
     buffer = ReplayBuffer(
@@ -47,43 +47,43 @@ lengths = st.lists(st.integers(1, 14), min_size=1, max_size=8)
 
 @given(seeds, st.integers(1, 4), n_steps, st.integers(1, 12), lengths, st.floats(0, 1))
 def test_each_transition_is_the_reference_s(seed, envs, n_step, steps, lengths, ends):
-    check(Stream(seed, envs, ends=ends), envs * steps, n_step, lengths)
+    assert_like_reference(Stream(seed, envs, ends=ends), envs * steps, n_step, lengths)
 
 
 @given(seeds, st.integers(1, 3), n_steps, st.integers(1, 9), st.floats(0, 1))
 def test_batches_may_be_one_frame_long(seed, envs, n_step, steps, ends):
-    check(Stream(seed, envs, ends=ends), envs * steps, n_step, [1] * 25)
+    assert_like_reference(Stream(seed, envs, ends=ends), envs * steps, n_step, [1] * 25)
 
 
 @given(seeds, n_steps, st.integers(1, 12), lengths, st.floats(0, 1))
 def test_masked_frames_are_never_drawn_and_no_return_reaches_them(
     seed, n_step, steps, lengths, masked
 ):
-    check(Stream(seed, 2, masked=masked), 2 * steps, n_step, lengths)
+    assert_like_reference(Stream(seed, 2, masked=masked), 2 * steps, n_step, lengths)
 
 
 @given(seeds, n_steps, st.integers(1, 12), lengths)
 def test_returns_end_with_the_episode_even_if_the_next_begins_where_it_ended(
     seed, n_step, steps, lengths
 ):
-    check(Stream(seed, 2, ends=0.4, returns=True), 2 * steps, n_step, lengths)
+    assert_like_reference(Stream(seed, 2, ends=0.4, returns=True), 2 * steps, n_step, lengths)
 
 
 @given(seeds, n_steps, st.integers(1, 12), lengths)
 def test_frames_that_only_reset_are_passed_over(seed, n_step, steps, lengths):
-    check(Stream(seed, 2, ends=0.3, resets=True), 2 * steps, n_step, lengths)
+    assert_like_reference(Stream(seed, 2, ends=0.3, resets=True), 2 * steps, n_step, lengths)
 
 
 @given(seeds, n_steps, st.integers(1, 12), lengths, st.floats(0, 1))
 def test_a_stream_that_goes_on_elsewhere_keeps_its_own_next_observations(
     seed, n_step, steps, lengths, breaks
 ):
-    check(Stream(seed, 2, breaks=breaks, masked=0.1), 2 * steps, n_step, lengths)
+    assert_like_reference(Stream(seed, 2, breaks=breaks, masked=0.1), 2 * steps, n_step, lengths)
 
 
 @given(seeds, n_steps, lengths)
 def test_a_capacity_that_environments_cannot_share_is_rounded_down(seed, n_step, lengths):
-    buffer = check(Stream(seed, 3), 11, n_step, lengths)
+    buffer = assert_like_reference(Stream(seed, 3), 11, n_step, lengths)
     assert len(buffer) <= 9
 
 
@@ -223,7 +223,7 @@ def test_observations_and_actions_may_be_nested():
 @given(seeds, n_steps, lengths)
 def test_files_hold_what_memory_holds(tmp_path_factory, seed, n_step, lengths):
     directory = tmp_path_factory.mktemp("replay")
-    check(Stream(seed, 2, breaks=0.1), 14, n_step, lengths, directory=directory)
+    assert_like_reference(Stream(seed, 2, breaks=0.1), 14, n_step, lengths, directory=directory)
 
 
 def file_behind(tensor):
