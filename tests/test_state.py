@@ -81,7 +81,10 @@ def test_a_restored_generator_goes_on_with_the_same_numbers(kind: Any) -> None:
 
 
 def test_matching_keys_are_accepted_in_any_order() -> None:
-    same_keys({"b": 1, "a": 2}, ["a", "b"], owner="Thing")
+    for state in ({"b": 1, "a": 2}, {"a": 2, "b": 1}):
+        same_keys(state, ["a", "b"], owner="Thing")
+        with pytest.raises(MissingKey):  # so that it would have told
+            same_keys(state, ["a"], owner="Thing")
 
 
 def test_keys_that_do_not_match_are_all_named() -> None:

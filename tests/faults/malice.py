@@ -96,16 +96,17 @@ def _check_refused(trap: Trap, read: Callable[[], object]) -> None:
     assert time.monotonic() - start < 20, "it took long"
 
 
-def check_changes(backend: str, count: int, seed: int, folder: Path) -> None:
+def check_changes(backend: str, count: int, seed: int, folder: Path) -> int:
     """Check that a state in which something was changed at random is read or refused.
 
     Nothing is known of it, so that no hash tells; whatever else its readers raise would end a run.
+    Returns how many could be read.
     """
     generator = random.Random(seed)
     write_payload(encode([torch.arange(200.0), "text", (1, 2.5)]), folder, backend, QuickDisk())
     payload = folder / NAMES[backend]
     path = payload / ".snapshot_metadata" if backend == "torchsnapshot" else payload
-    good = path.read_bytes()
+    good, read = path.read_bytes(), 0
     for _ in range(count):
         content = bytearray(good)
         for _ in range(generator.choice([1, 1, 1, 2, 8])):
@@ -115,6 +116,8 @@ def check_changes(backend: str, count: int, seed: int, folder: Path) -> None:
         path.write_bytes(content)
         with contextlib.suppress(InvalidValue):
             read_state(payload)
+            read += 1
+    return read
 
 
 def seal(directory: Path, manifest: Manifest) -> None:

@@ -33,4 +33,5 @@ def test_an_attack_comes_to_nothing(module: object, folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_was_changed_at_random_is_read_or_refused(backend: str, folder: Path) -> None:
-    check_changes(backend, 1000, 0, folder)
+    read = check_changes(backend, 1000, 0, folder)
+    assert 0 < read < 500, "as many as changes that do no harm"

@@ -1,9 +1,13 @@
 """A hook that keeps every promise, for tests that break one each."""
 
+from unittest import mock
+
 import pytest
 
 from hookrl.hooks import TrainerHookBase
 from hookrl.hooks.check import HookCheckError, check_hook
+from hookrl.testing import hook_checks
+from hookrl.testing.hook_checks import CHECKS
 
 
 class Sound(TrainerHookBase):
@@ -22,6 +26,21 @@ class Sound(TrainerHookBase):
     def __call__(self, batch):
         self.count += 1
         return {"count": self.count}
+
+
+def check_passes(factory, **options):
+    made = []
+
+    def watched(check):
+        def run(setting):
+            check(setting)
+            made.append(check)
+
+        return run
+
+    with mock.patch.object(hook_checks, "CHECKS", [watched(check) for check in CHECKS]):
+        check_hook(factory, **options)
+    assert made == [*CHECKS]
 
 
 def check_fails(factory, check, *parts, **options):

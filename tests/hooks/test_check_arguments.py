@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from hooks.sound import Sound
+from hooks.sound import Sound, check_passes
 
 from hookrl import hooks
 from hookrl.errors import InvalidType, InvalidValue
@@ -44,7 +44,7 @@ def test_an_object_that_is_not_derived_from_the_base_can_be_checked():
 
         def load_state_dict(self, state_dict): ...
 
-    check_hook(Duck)
+    check_passes(Duck)
 
 
 def test_a_class_that_needs_other_arguments_is_refused():
@@ -100,7 +100,7 @@ def test_a_hook_that_ends_training_later_can_be_checked():
             if self.trainer.collected_frames >= 32:
                 self.trainer.request_stop("enough of it")
 
-    check_hook(Stops)
+    check_passes(Stops)
 
 
 def test_the_batch_is_what_the_hook_sees_and_stays_as_it_is():

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from hooks.sound import Sound, check_fails
+from hooks.sound import Sound, check_fails, check_passes
 
 from hookrl import hooks
 from hookrl.errors import MissingKey
@@ -14,7 +14,7 @@ from hookrl.testing import tiny_trainer
 
 
 def test_a_sound_hook_passes():
-    check_hook(Sound)
+    check_passes(Sound)
 
 
 def test_the_error_is_an_assertion_and_names_the_hook():
@@ -139,7 +139,7 @@ def test_a_changed_copy_is_fine():
             copy["observation"] = batch["observation"] * 2.0
             return copy
 
-    check_hook(Copies)
+    check_passes(Copies)
 
 
 def test_a_declared_key_that_is_not_written_is_caught():
@@ -191,7 +191,7 @@ def test_a_declared_tensordict_covers_what_is_in_it():
         def __call__(self, batch):
             return {"mean": batch["next", "reward"].mean()}
 
-    check_hook(ReadsAll)
+    check_passes(ReadsAll)
 
 
 def test_a_hook_that_declares_nothing_may_read_anything():
@@ -199,7 +199,7 @@ def test_a_hook_that_declares_nothing_may_read_anything():
         def __call__(self, batch):
             return {"mean": batch["next", "reward"].mean()}
 
-    check_hook(Undeclared)
+    check_passes(Undeclared)
 
 
 def test_data_without_a_declared_key_are_the_users_mistake():
@@ -306,7 +306,7 @@ def test_process_wide_generators_may_be_used_since_checkpoints_hold_them():
         def __call__(self, batch):
             return {"noise": torch.rand(()) + np.random.rand() + random.random()}
 
-    check_hook(Draws)
+    check_passes(Draws)
 
 
 def test_a_state_that_breaks_training_when_resumed_is_caught():
@@ -329,7 +329,7 @@ def test_times_may_differ():
         def __call__(self, batch):
             return {"time/tick": next(self.ticks)}
 
-    check_hook(Clock)
+    check_passes(Clock)
 
 
 def test_a_mutable_class_attribute_is_caught():
