@@ -52,14 +52,19 @@ def torchrl_loss(ours: DQNLoss, double: bool, loss_function: str) -> TorchRLDQNL
         loss_function=loss_function,
     )
     theirs.make_value_estimator(ValueEstimators.TD0, gamma=ours.gamma)
-    target = ours.target_network.state_dict()
+    network = ours.target_network
+    target = dict([*network.named_parameters(), *network.named_buffers()])
     for name, tensor in theirs.target_value_network_params.flatten_keys(".").items():
         tensor.data.copy_(target[name.removeprefix("module.0.module.").removeprefix("module.")])
     return theirs
 
 
 def their_gradients(theirs: TorchRLDQNLoss, loss: Tensor) -> dict[str, Tensor]:
-    params = dict(theirs.value_network_params.flatten_keys(".").items())
+    params = {
+        name: tensor
+        for name, tensor in theirs.value_network_params.flatten_keys(".").items()
+        if tensor.requires_grad  # ε, for one, is none of the weights
+    }
     grads = torch.autograd.grad(loss, list(params.values()))
     return {
         name.removeprefix("module.0.module.").removeprefix("module."): grad
