@@ -34,7 +34,6 @@ class LiveValues:
 
     def __init__(self, columns: Mapping[Key, HostColumn], ring: Ring) -> None:
         self._grids = {key: column.grid(ring.envs) for key, column in columns.items()}
-        self._filled = ring.filled
         self._lock = threading.Lock()
         self._aside: dict[Key, np.ndarray] = {}
         self._room = 0

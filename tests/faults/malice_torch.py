@@ -250,12 +250,19 @@ def files(trap: Trap) -> dict[str, Callable[[Path], object]]:
 
         return make
 
+    def numbered_twice(path: Path) -> None:
+        usual = tensor((10,), (1,), 0, torch.FloatStorage, "0", "cpu", 10)
+        archive(path, pickled(usual))
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr("other/data/0", bytes(40))
+
     def move(entry: zipfile.ZipInfo, to: int) -> None:
         entry.header_offset = to
 
     legacy = {"_use_new_zipfile_serialization": False}
     return {
         "another order of bytes": another_order,
+        "one tensor twice": numbered_twice,
         "the bytes of another tensor": misplaced(lambda a, b: move(b, a.header_offset)),
         "some bytes of another tensor": misplaced(lambda a, b: move(b, a.header_offset + 64)),
         "bytes beyond the end": misplaced(lambda a, b: move(b, BIG)),

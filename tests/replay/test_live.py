@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,14 @@ def test_it_is_as_it_was_however_much_comes_meanwhile(steps: int, meanwhile: int
     assert_same(materialized(live, extend), expected)
 
 
-def test_what_is_loaded_meanwhile_changes_nothing() -> None:
-    buffer, _ = filled(45)
+@pytest.mark.parametrize("steps", [20, 45], ids=lambda n: f"{n} steps of 30")
+@pytest.mark.parametrize("before", [0, 4], ids=lambda n: f"{n} before")
+def test_what_is_loaded_meanwhile_changes_nothing(steps: int, before: int) -> None:
+    buffer, generator = filled(steps)
     other, _ = filled(60)
     expected, live = buffer.state_dict(), buffer.live_state_dict()
+    if before:  # so that some of what loading overwrites is put aside already
+        buffer.extend(batch(before, generator))
     buffer.load_state_dict(other.state_dict())
     assert_same(materialized(live), expected)
     assert_same(buffer.state_dict(), other.state_dict())
@@ -102,6 +107,50 @@ def test_two_instants_are_kept_apart() -> None:
         buffer.extend(batch(7, generator))
     for expected, live in states:
         assert_same(materialized(live), expected)
+
+
+def test_any_number_of_columns_can_be_put_aside() -> None:
+    buffer, generator = filled(300, capacity=ENVS * 300)
+    expected, live = buffer.state_dict(), buffer.live_state_dict()
+    for _ in range(9):
+        buffer.extend(batch(30, generator))
+    assert_same(materialized(live), expected)
+
+
+def test_what_is_overwritten_while_it_is_read_is_replaced() -> None:
+    buffer, generator = filled(45)
+    expected, live = buffer.state_dict(), buffer.live_state_dict()
+    assert buffer._store is not None
+    (values,) = buffer._store._live
+    grid = values._grids["action",]
+
+    class Overwritten:
+        """The ring's values, of which others come just before the first are read."""
+
+        def __getitem__(self, where: Any) -> Any:
+            values._grids["action",] = grid
+            buffer.extend(batch(29, generator))
+            return grid[where]
+
+    values._grids["action",] = Overwritten()  # type: ignore[assignment]
+    assert_same(materialized(live), expected)
+    assert values.aside == 29
+
+
+def test_nothing_is_put_aside_while_a_reader_looks_there() -> None:
+    buffer, generator = filled(45)
+    live = buffer.live_state_dict()
+    assert buffer._store is not None
+    (values,) = buffer._store._live
+    writer = threading.Thread(target=buffer.extend, args=(batch(4, generator),))
+    with values._lock:
+        writer.start()
+        writer.join(0.2)
+        assert writer.is_alive()
+        assert values.aside == 0
+    writer.join()
+    assert values.aside == 4
+    assert live
 
 
 def test_a_buffer_in_files_is_read_the_same(tmp_path: Path) -> None:
