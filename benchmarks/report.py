@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import speed_report
+from benchmarks import profile_report, speed_report
 from benchmarks.checkpoints import report as checkpoints
 from benchmarks.checkpoints.names import SUBJECTS
 from benchmarks.figure import draw
@@ -16,6 +16,8 @@ from benchmarks.works import WORKS
 RESULTS_DIR = Path(__file__).parent / "results"
 FIGURE = Path("figures", "speed.png")
 """Beside RESULTS.md."""
+PROFILES = "profiles"
+"""Name of the file of results with where the time goes."""
 
 _LONG_RUNS = """\
 # Memory and disk
@@ -36,6 +38,12 @@ def write_report(directory: Path = RESULTS_DIR) -> Path:
         draw(compared, directory.parent / FIGURE)
         parts += [speed_report.overview(compared, FIGURE)]
         parts += [speed_report.section(name, content) for name, content in compared.items()]
+    profiles = contents.pop(PROFILES, {})
+    if profiles:
+        parts += [profile_report.INTRODUCTION]
+        parts += [
+            profile_report.section(name, profiles[name]) for name in WORKS if name in profiles
+        ]
     long_runs = [section(*item) for item in contents.items() if "samples" in item[1]]
     parts += [_LONG_RUNS, *long_runs] if long_runs else []
     saved = [checkpoints.section(*item) for item in contents.items() if _is_checkpoint(item[1])]

@@ -1,7 +1,7 @@
 """DQN on CartPole-v1 with the hyper-parameters of CleanRL's ``dqn.py``."""
 
 from benchmarks.work import Work
-from benchmarks.works.sides import CAPTURED, CLEANRL_DQN, HOOKRL, SB3
+from benchmarks.works.sides import CAPTURED, CLEANRL_DQN, HOOKRL, SB3, TORCHRL_DQN
 from hookrl.configs import DQNConfig, PerceptronConfig, ReplayConfig
 
 DQN_CARTPOLE = Work(
@@ -26,7 +26,7 @@ DQN_CARTPOLE = Work(
         network=PerceptronConfig(hidden_sizes=(120, 84), activation="relu"),
     ),
     warm_up=13_000,
-    sides=(HOOKRL, CAPTURED, SB3, CLEANRL_DQN),
+    sides=(HOOKRL, CAPTURED, SB3, CLEANRL_DQN, TORCHRL_DQN),
     notes=(
         "All sides minimise the squared error; Stable-Baselines3 has no setting for it, so its "
         "Huber loss is replaced from outside.",

@@ -3,7 +3,7 @@
 import dataclasses
 
 from benchmarks.work import Work
-from benchmarks.works.sides import CAPTURED, CLEANRL_PPO, HOOKRL, SB3
+from benchmarks.works.sides import CAPTURED, CLEANRL_PPO, HOOKRL, SB3, TIANSHOU_PPO, TORCHRL_PPO
 from hookrl.configs import NetworkConfig, PPOConfig
 
 _SIZES = "8 environments × 128 steps, 4 epochs × 4 minibatches, 64×64 tanh"
@@ -33,7 +33,7 @@ PPO_CARTPOLE = Work(
     title=f"PPO on CartPole-v1: {_SIZES}",
     config=CONFIG,
     warm_up=20_000,
-    sides=(HOOKRL, CAPTURED, SB3, CLEANRL_PPO),
+    sides=(HOOKRL, CAPTURED, SB3, CLEANRL_PPO, TIANSHOU_PPO, TORCHRL_PPO),
     notes=(
         "gymnasium's passive checker is off on all sides.",
         "Where the time limit ends an episode, hookrl, Stable-Baselines3, Tianshou and torchrl "

@@ -24,6 +24,16 @@ CLEANRL_DQN = Side(
     module="benchmarks.peers.cleanrl_dqn",
     packages=(*_TORCH, "stable-baselines3"),
 )
+CLEANRL_SAC = dataclasses.replace(CLEANRL_DQN, module="benchmarks.peers.cleanrl_sac")
+TIANSHOU_PPO = Side(
+    name="tianshou", module="benchmarks.peers.tianshou_ppo", packages=(*_TORCH, "tianshou")
+)
+TORCHRL_PPO = Side(
+    name="torchrl",
+    module="benchmarks.peers.torchrl_ppo",
+    packages=(*_TORCH, "tensordict", "torchrl"),
+)
+TORCHRL_DQN = dataclasses.replace(TORCHRL_PPO, module="benchmarks.peers.torchrl_dqn")
 RSL_RL = Side(
     name="rsl-rl",
     module="benchmarks.peers.rsl_rl_ppo",
@@ -35,6 +45,11 @@ JAX = Side(name="jax-scan", module="benchmarks.peers.jax_ppo", packages=("numpy"
 def with_changes(side: Side, name: str, **changes: Any) -> Side:
     """Return a side under another name, with fields of the config that are others."""
     return dataclasses.replace(side, name=name, changes={**side.changes, **changes})
+
+
+def with_mujoco(*sides: Side) -> tuple[Side, ...]:
+    """Return sides that need the simulator as well."""
+    return tuple(dataclasses.replace(s, packages=(*s.packages, "mujoco")) for s in sides)
 
 
 CAPTURED = with_changes(HOOKRL, "hookrl-captured", compile=True)
