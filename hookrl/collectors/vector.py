@@ -106,7 +106,7 @@ class VectorCollector(Collector):
         self._ids = TrajectoryIds(self.num_envs)
         self._observation: Any = None
         """What the policy sees next; None: the environments start afresh."""
-        self._over = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._over: Any = None
         """Which environments show the end of an episode (NEXT_STEP only)."""
         self._environments = EnvironmentState(self.env, exact_resume)
         self.rng = np.random.default_rng()
@@ -163,11 +163,13 @@ class VectorCollector(Collector):
         if next_step:
             # The step after an episode's last only resets: its action and reward mean nothing, and
             # the episode that it opens starts with the step behind it.
-            starts_after = resets = torch.cat([self._over.unsqueeze(1), done_at[:, :-1]], dim=1)
-            self._over = done_at[:, -1].clone()
-        batch = storage.finish(self._observation, resets)
-        ids = self._ids.assign(starts_after.cpu().numpy())
-        batch["collector", "traj_ids"] = torch.from_numpy(ids).to(self._env_device)
+            before = self._over[:, None]
+            join = np.concatenate if self._use_numpy else torch.cat
+            starts_after = resets = join([before, done_at[:, :-1]], 1)
+            self._over = done_at[:, -1] | False  # a copy
+        if not self._use_numpy:
+            starts_after = starts_after.cpu().numpy()
+        batch = storage.finish(self._observation, self._ids.assign(starts_after), resets)
         return batch if self.device is None else batch.to(self.device)
 
     def _start(self) -> None:
@@ -178,7 +180,10 @@ class VectorCollector(Collector):
         seed_spaces(self.env, seed)
         raw, _ = self.env.reset(seed=seed)
         self._take_up(raw)
-        self._over = torch.zeros(self.num_envs, dtype=torch.bool, device=self._env_device)
+        if self._use_numpy:
+            self._over = np.zeros(self.num_envs, dtype=np.bool_)
+        else:
+            self._over = torch.zeros(self.num_envs, dtype=torch.bool, device=self._env_device)
         self._ids.restart()
         seen = raw if self.transform is None else self.transform(raw)
         self._observation = own_copy(seen, self.observation_leaves)

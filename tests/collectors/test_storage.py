@@ -73,7 +73,7 @@ def test_the_next_observation_is_the_following_row_or_an_episodes_last(use_numpy
         storage.write_action(t, kind([0.0, 0.0]))
         storage.write_outcome(t, kind([0.0, 0.0]), kind([False, t == 1]), kind([False, False]))
     storage.write_final(1, kind([1]), kind([99.0]))
-    batch = storage.finish(kind([13.0, 23.0]), None)
+    batch = storage.finish(kind([13.0, 23.0]), np.zeros((2, 3), np.int64))
     assert batch["next", "observation"].tolist() == [[11, 12, 13], [21, 99, 23]]
 
 
