@@ -52,8 +52,8 @@ def measure_work(work: Work, options: argparse.Namespace) -> bool:
     frames = options.frames or work.config.total_frames
     warm_up = options.warm_up or work.warm_up
     results = open_results(work, frames, warm_up, directory=options.results, fresh=options.fresh)
-    for side, changed in results.discarded.items():
-        print(f"{work.name}: runs of {side} no longer count, since this changed:", *changed)
+    for name, changed in results.discarded.items():
+        print(f"{work.name}: runs of {name} no longer count, since this changed:", *changed)
     broken: set[str] = set()
     for seed in range(options.repeats):
         for side in sides:

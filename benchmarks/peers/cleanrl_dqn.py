@@ -99,7 +99,7 @@ def td_loss(q_network: nn.Module, target_network: nn.Module, data: Any, gamma: f
 class QNetwork(nn.Module):
     """Values of all actions."""
 
-    def __init__(self, envs: gym.vector.VectorEnv, config: DQNConfig) -> None:
+    def __init__(self, envs: Any, config: DQNConfig) -> None:
         super().__init__()
         inputs = int(np.prod(envs.single_observation_space.shape))
         layers: list[nn.Module] = []

@@ -120,7 +120,7 @@ def estimate_advantages(
 class Agent(nn.Module):
     """Policy and value function, each a network of its own."""
 
-    def __init__(self, envs: gym.vector.VectorEnv, config: PPOConfig) -> None:
+    def __init__(self, envs: Any, config: PPOConfig) -> None:
         super().__init__()
         space = envs.single_action_space
         inputs = int(np.prod(envs.single_observation_space.shape))
@@ -205,7 +205,7 @@ def _environment(config: PPOConfig) -> gym.Env[Any, Any]:
         env = wrappers.TransformObservation(env, lambda seen: np.clip(seen, -10, 10), space)
     if config.normalize_reward:
         env = wrappers.NormalizeReward(env, gamma=config.gamma)
-        env = wrappers.TransformReward(env, lambda reward: np.clip(reward, -10, 10))
+        env = wrappers.TransformReward(env, lambda reward: np.clip(float(reward), -10, 10))
     return env
 
 

@@ -41,7 +41,7 @@ def train(config: SACConfig, clock: Clock) -> Policy:
         [*first.parameters(), *second.parameters()], lr=config.learning_rate
     )
     actor_optimizer = torch.optim.Adam(list(actor.parameters()), lr=config.learning_rate)
-    target_entropy = -float(np.prod(envs.single_action_space.shape))
+    target_entropy = -float(_size(envs.single_action_space))
     log_alpha = torch.full((1,), float(np.log(config.alpha)), requires_grad=True)
     alpha = log_alpha.exp().item()
     alpha_optimizer = torch.optim.Adam([log_alpha], lr=config.learning_rate)
@@ -61,8 +61,7 @@ def train(config: SACConfig, clock: Clock) -> Policy:
         if frame < config.replay.learning_starts:
             action = np.array([envs.single_action_space.sample()])
         else:
-            action, _ = actor.sample(torch.Tensor(observation))
-            action = action.detach().numpy()
+            action = actor.sample(torch.Tensor(observation))[0].detach().numpy()
         following, reward, terminated, truncated, infos = envs.step(action)
         real = following.copy()
         if truncated[0] or terminated[0]:
@@ -79,10 +78,9 @@ def train(config: SACConfig, clock: Clock) -> Policy:
                     second_target(data.next_observations, next_action),
                 )
                 target = soft_target(data, next_value - alpha * next_log_prob, config.gamma)
-            q_loss = sum(
-                F.mse_loss(critic(data.observations, data.actions).view(-1), target)
-                for critic in (first, second)
-            )
+            first_value = first(data.observations, data.actions).view(-1)
+            second_value = second(data.observations, data.actions).view(-1)
+            q_loss = F.mse_loss(first_value, target) + F.mse_loss(second_value, target)
             q_optimizer.zero_grad()
             q_loss.backward()
             q_optimizer.step()
@@ -120,7 +118,7 @@ def soft_target(data: Any, next_value: Tensor, gamma: float) -> Tensor:
 class Critic(nn.Module):
     """The value of an action."""
 
-    def __init__(self, envs: gym.vector.VectorEnv, config: SACConfig) -> None:
+    def __init__(self, envs: Any, config: SACConfig) -> None:
         super().__init__()
         inputs = _size(envs.single_observation_space) + _size(envs.single_action_space)
         self.body, width = _body(inputs, config)
@@ -137,7 +135,7 @@ class Actor(nn.Module):
     action_scale: Tensor
     action_bias: Tensor
 
-    def __init__(self, envs: gym.vector.VectorEnv, config: SACConfig) -> None:
+    def __init__(self, envs: Any, config: SACConfig) -> None:
         super().__init__()
         space: Any = envs.single_action_space
         self.body, width = _body(_size(envs.single_observation_space), config)

@@ -161,7 +161,7 @@ class CartPoleTask(VecEnv):
         self._observation, _ = self.env.reset(seed=seed)
 
     @property
-    def episode_length_buf(self) -> Tensor:  # type: ignore[override]
+    def episode_length_buf(self) -> Tensor:
         """Steps of each episode so far."""
         return self.env.state.steps
 

@@ -5,7 +5,7 @@ As it comes it spends a frame on each reset (autoreset mode NEXT_STEP), which th
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 class SameStepCartPole(CartPoleVectorEnv):
     """Resets what ended in the same step; ``infos["final_obs"]`` holds what that step led to."""
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {  # noqa: RUF012 - as in the class above
         **CartPoleVectorEnv.metadata,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }

@@ -23,9 +23,7 @@ def brief(work):
     """The work with few environments and frames, little of it learned from."""
     config = work.config
     if hasattr(config, "replay"):
-        replay = dataclasses.replace(
-            config.replay, learning_starts=50, batch_size=16, capacity=500
-        )
+        replay = dataclasses.replace(config.replay, learning_starts=50, batch_size=16, capacity=500)
         return dataclasses.replace(work, config=dataclasses.replace(config, replay=replay)), 200
     envs = min(config.num_envs, 8)
     steps = min(config.steps_per_env, 64)

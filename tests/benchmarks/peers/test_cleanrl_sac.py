@@ -20,9 +20,7 @@ class Spaces:
 
 
 def test_a_target_is_the_reward_and_the_discounted_value_unless_the_episode_ended():
-    data = SimpleNamespace(
-        rewards=torch.tensor([[1.0], [2.0]]), dones=torch.tensor([[0.0], [1.0]])
-    )
+    data = SimpleNamespace(rewards=torch.tensor([[1.0], [2.0]]), dones=torch.tensor([[0.0], [1.0]]))
     found = soft_target(data, torch.tensor([[10.0], [20.0]]), 0.5)
     assert found.tolist() == [1.0 + 0.5 * 10.0, 2.0]
 
