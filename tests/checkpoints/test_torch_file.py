@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,4 +67,20 @@ def test_a_tensor_has_the_size_that_its_bytes_have(tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     archive(path, pickled(tensor((9,), (1,), 0, torch.FloatStorage, "0", "cpu", 9)))
     with pytest.raises(InvalidValue, match="holds less or more of 't0' than it says"):
+        read_torch_file(path)
+
+
+def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    archive(path, bytes(1000), zipfile.ZIP_DEFLATED)
+    with pytest.raises(InvalidValue, match=r"state\.pt is compressed, which no checkpoint is"):
+        read_torch_file(path)
+
+
+def test_names_that_are_not_in_plain_sight_are_refused_before_the_pickle_is_followed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "state.pt"
+    torch.save({"skeleton": "1", "tensors": {"t0": torch.ones(2)}}, path, pickle_protocol=4)
+    with pytest.raises(InvalidValue, match=r"state\.pt is pickled in a way that no checkpoint is"):
         read_torch_file(path)

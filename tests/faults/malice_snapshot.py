@@ -237,6 +237,8 @@ def changes(trap: Trap) -> dict[str, Callable[[Path], object]]:
         "no file": lambda directory: data(directory).unlink(),
         "an empty file": lambda directory: data(directory).write_bytes(b""),
         "a file too short": lambda directory: os.truncate(data(directory), 799),
+        "a file too long": lambda directory: os.truncate(data(directory), 2000),
+        "a file more": lambda directory: (directory / "more").write_bytes(b"1"),
     }
 
 
