@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import profile_report, speed_report
+from benchmarks import hook_cost_report, profile_report, speed_report
 from benchmarks.checkpoints import report as checkpoints
 from benchmarks.checkpoints.names import SUBJECTS
 from benchmarks.figure import draw
@@ -48,6 +48,8 @@ def write_report(directory: Path = RESULTS_DIR) -> Path:
     parts += [_LONG_RUNS, *long_runs] if long_runs else []
     saved = [checkpoints.section(*item) for item in contents.items() if _is_checkpoint(item[1])]
     parts += [checkpoints.INTRODUCTION, *saved] if saved else []
+    if "hook_cost" in contents:
+        parts += [hook_cost_report.INTRODUCTION, hook_cost_report.section(contents["hook_cost"])]
     out = directory.parent / "RESULTS.md"
     out.write_text("\n".join(parts), encoding="utf-8")
     return out
