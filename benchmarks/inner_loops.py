@@ -8,6 +8,7 @@ minibatches, and two networks of 64×64.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -88,7 +89,7 @@ class InnerLoop:
             for index in order.tensor_split(CONFIG.minibatches):
                 losses = loss_module(flat[index])
                 total = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
-                if not total.detach().isfinite():
+                if not math.isfinite(total.item()):
                     raise FloatingPointError("the loss is not finite")
                 total.backward()
                 norm = torch.nn.utils.clip_grad_norm_(parameters, CONFIG.max_grad_norm or 0.0)

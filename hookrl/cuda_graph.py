@@ -64,6 +64,7 @@ def record(
         What does it, and the tensors in which it leaves its outputs.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads go on meanwhile: one may be writing a checkpoint, for which it reads the device.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         outputs = function(*inputs)
     return graph.replay, outputs

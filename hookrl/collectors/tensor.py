@@ -95,7 +95,8 @@ class TensorCollector(Collector):
             self._ids.restart()
             self._started = True
         drawn = self.policy.distribution.draw_noise(self.rng, (steps, env.num_envs))
-        noise, resets = torch.from_numpy(drawn).to(env.device), env.draw_noise(steps)
+        noise = torch.from_numpy(drawn).to(env.device, non_blocking=True)
+        resets = env.draw_noise(steps)
         state = env.state
         length = _part(steps)
         graph = self._captured(state, noise[:length], resets[:length]) if self.compile else None
@@ -191,7 +192,7 @@ class TensorCollector(Collector):
     ) -> TensorDict:
         size = reward.shape
         done = terminated | truncated
-        ids = torch.from_numpy(self._ids.assign(done.cpu().numpy())).to(reward.device)
+        ids = torch.from_numpy(self._ids.assign(done.cpu().numpy()))
         outcome = {"done": done, "terminated": terminated, "truncated": truncated}
         next_state = {
             "observation": final_observation,
@@ -205,7 +206,9 @@ class TensorCollector(Collector):
                 "action": action,
                 **already_over,
                 "next": TensorDict(next_state, batch_size=size),
-                "collector": TensorDict({"traj_ids": ids}, batch_size=size),
+                "collector": TensorDict(
+                    {"traj_ids": ids.to(reward.device, non_blocking=True)}, batch_size=size
+                ),
             },
             batch_size=size,
         )

@@ -170,7 +170,10 @@ class VectorCollector(Collector):
         if not self._use_numpy:
             starts_after = starts_after.cpu().numpy()
         batch = storage.finish(self._observation, self._ids.assign(starts_after), resets)
-        return batch if self.device is None else batch.to(self.device)
+        if self.device is None:
+            return batch
+        # What is on its way to the host must be waited for.
+        return batch.to(self.device, non_blocking=self.device.type != "cpu")
 
     def _start(self) -> None:
         """Reset every environment, each by a seed of its own."""

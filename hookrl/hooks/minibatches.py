@@ -133,7 +133,18 @@ class Minibatches(TrainerHookBase):
             self._source = batch
             kept = batch if self.keys is None else batch.select(*self.keys)
             self._flat = kept.reshape(-1)
+            self._move_indices()
         return self._flat[self._index]
+
+    def _move_indices(self) -> None:
+        """Put the indices where the batch is: else each entry would wait for them, at each step."""
+        assert self._flat is not None
+        assert self._index is not None
+        entries = self._flat.values(include_nested=True, leaves_only=True)
+        device = next((one.device for one in entries if isinstance(one, torch.Tensor)), None)
+        if device not in (None, self._index.device):
+            self._index = self._index.to(device, non_blocking=True)
+            self._indices = [index.to(device, non_blocking=True) for index in self._indices]
 
     @property
     def _generator_state(self) -> torch.Tensor:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
+
 import torch
 from tensordict import TensorDictBase
 
@@ -32,14 +36,13 @@ class NaNGuard(TrainerHookBase):
     @staticmethod
     def permits(losses: TensorDictBase) -> torch.Tensor:
         """Whether the step may be taken, bool ``[]``: what a captured step asks."""
-        total = sum(value.detach().sum() for key, value in losses.items() if is_loss(key))
-        return torch.as_tensor(total).isfinite()
+        return torch.as_tensor(_total(losses)).isfinite()
 
     def __call__(
         self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
     ) -> None:
         """Check the sum first, since it is finite exactly if all is well."""
-        if self.permits(losses):
+        if math.isfinite(_total(losses)):
             return
         named = [(key, value.detach()) for key, value in losses.items() if is_loss(key)]
         bad = [
@@ -57,3 +60,9 @@ class NaNGuard(TrainerHookBase):
             "losses; the optimizer was not stepped (look at rewards and observations, or try a "
             "smaller learning rate or clip_norm)."
         )
+
+
+def _total(losses: TensorDictBase) -> torch.Tensor | float:
+    """The sum of all losses, ``[]`` and detached; 0 if there are none."""
+    values = [value.sum() if value.ndim else value for key, value in losses.items() if is_loss(key)]
+    return functools.reduce(operator.add, values).detach() if values else 0.0

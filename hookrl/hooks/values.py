@@ -119,7 +119,9 @@ class ValueEstimation(TrainerHookBase):
         value = batch["state_value"]
         following = torch.empty_like(value)
         following[:, :-1] = value[:, 1:]
-        ends = batch["next", "done"].squeeze(-1).clone()
-        ends[:, -1] = True
+        ended = batch["next", "done"].squeeze(-1).clone()
+        ended[:, -1] = True
+        # Listed once: finding them by the mask, a device would be waited for each time.
+        ends = ended.nonzero(as_tuple=True)
         following[ends] = self.actor_critic.value(batch["next", "observation"][ends])
         return following

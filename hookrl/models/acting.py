@@ -188,7 +188,8 @@ def _numpy_steps(
 def _to_torch(tree: Any, device: torch.device) -> Any:
     """Arrays or tensors, in mappings or not, as tensors on `device`; shares memory if it can."""
     if isinstance(tree, np.ndarray | Tensor):
-        return torch.as_tensor(tree, device=device)
+        # What is on its way to the host must be waited for.
+        return torch.as_tensor(tree).to(device, non_blocking=device.type != "cpu")
     return {name: _to_torch(part, device) for name, part in tree.items()}
 
 

@@ -233,7 +233,8 @@ class SACLoss(EntropyRegularizedLoss):
         for argument, name in (("next_noise", "next_action"), ("noise", "action")):
             given = tensordict.get(("noise", name), None)
             if given is None:
-                given = torch.randn(shape, generator=self._generator).to(self.log_alpha.device)
+                given = torch.randn(shape, generator=self._generator)
+                given = given.to(self.log_alpha.device, non_blocking=True)
             elif given.shape != shape:
                 raise InvalidValue(
                     f"SACLoss expects ('noise', {name!r}) of shape {shape}, got "

@@ -168,7 +168,8 @@ class ReplayBuffer:
         if weights is not None:
             batch[WEIGHT] = torch.from_numpy(weights)
         device = self.device or store.device
-        return batch if device.type == "cpu" else batch.to(device)
+        # Not blocking, or TensorDict waits for all that the device has to do.
+        return batch if device.type == "cpu" else batch.to(device, non_blocking=True)
 
     def update_priority(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         """Set priorities, such as absolute TD errors; the sampler adds epsilon and takes powers.

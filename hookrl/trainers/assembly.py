@@ -141,14 +141,20 @@ def make_collector(
     )
 
 
-def make_replay_buffer(config: ReplayConfig, gamma: float) -> ReplayBuffer:
-    """Build the replay buffer of an off-policy run."""
+def make_replay_buffer(
+    config: ReplayConfig, gamma: float, device: torch.device | str = "cpu"
+) -> ReplayBuffer:
+    """Build the replay buffer of an off-policy run, on the device of the networks.
+
+    It is told the device: one that a checkpoint fills has seen no batch to take it from.
+    """
     return ReplayBuffer(
         config.capacity,
         batch_size=config.batch_size,
         gamma=gamma,
         n_step=config.n_step,
         sampler=PrioritizedSampler(config.alpha, config.beta) if config.prioritized else None,
+        device=device,
     )
 
 
@@ -202,7 +208,7 @@ def off_policy_options(
             steps_per_env=config.steps_per_env,
             init_random_frames=init_random_frames,
         ),
-        "replay_buffer": make_replay_buffer(config.replay, config.gamma),
+        "replay_buffer": make_replay_buffer(config.replay, config.gamma, config.device),
         "gradient_steps": config.gradient_steps,
         "learning_starts": config.replay.learning_starts,
         "save_replay": config.replay.save_contents,

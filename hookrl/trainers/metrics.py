@@ -99,10 +99,10 @@ class RunningMeans:
         return {name: [total, self._counts[name]] for name, total in self._totals.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from totals and counts."""
+        """Go on from totals and counts; a checkpoint has brought those of a device to the host."""
         self.clear()
         for name, (total, count) in state.items():
-            self._totals[name], self._counts[name] = total, count
+            self._totals[name], self._counts[name] = _scalar(name, total), _scalar(name, count)
 
 
 class MetricLog:

@@ -140,5 +140,4 @@ def _value(reported: Any, before: Any) -> Any:
     before = float("nan") if before is None else before
     if not isinstance(count, torch.Tensor) or count.device.type == "cpu":
         return total / count if count else before
-    fallback = torch.as_tensor(before, device=count.device)
-    return torch.where(count > 0, total / count, fallback).detach()
+    return torch.where(count > 0, total / count, before).detach()

@@ -41,15 +41,15 @@ class TracedAdam:
         self._decoupled = isinstance(optimizer, torch.optim.AdamW) or any(
             group.get("decoupled_weight_decay") for group in optimizer.param_groups
         )
+        self._steps: dict[Tensor, float] = {}
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                if not optimizer.state[parameter]:
-                    optimizer.state[parameter].update(_first_state(parameter))
-        self._steps = {
-            parameter: float(optimizer.state[parameter]["step"])
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        }
+                state = optimizer.state[parameter]
+                if not state:
+                    state.update(_first_state(parameter))
+                self._steps[parameter] = float(state["step"])
+                # Some of torch's forms of Adam count on the host, where a CUDA graph cannot.
+                state["step"] = state["step"].to(parameter.device)
         # A captured step reads the rate from a tensor, so that it may change.
         self._rates = [_rate(group) for group in optimizer.param_groups]
         self._taken_up = [group["lr"] for group in optimizer.param_groups]
@@ -154,8 +154,8 @@ def _corrections(step: Tensor, betas: tuple[float, float]) -> tuple[Tensor, Tens
 
 
 def _rate(group: dict[str, Any]) -> Tensor:
-    """A tensor for the learning rate."""
-    if isinstance(group["lr"], Tensor):
-        return group["lr"]
+    """A tensor for the learning rate, beside the parameters."""
     device = group["params"][0].device
+    if isinstance(group["lr"], Tensor) and group["lr"].device == device:
+        return group["lr"]
     return torch.tensor(float(group["lr"]), dtype=torch.float64, device=device)

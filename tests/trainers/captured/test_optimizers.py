@@ -115,3 +115,15 @@ def test_others_are_refused() -> None:
         TracedAdam(torch.optim.SGD(parameters(), lr=0.1))
     with pytest.raises(NotCapturable, match="amsgrad"):
         TracedAdam(Adam(parameters(), amsgrad=True))
+
+
+def test_what_torch_keeps_on_the_host_lies_beside_the_parameters() -> None:
+    """As an Adam that is not fused has it after a checkpoint: a CUDA graph cannot read the host."""
+    parameter = torch.nn.Parameter(torch.ones(3, device="meta"))
+    optimizer = Adam([parameter], lr=torch.tensor(0.1))
+    moments = {name: torch.zeros(3, device="meta") for name in ("exp_avg", "exp_avg_sq")}
+    optimizer.state[parameter].update({"step": torch.tensor(4.0), **moments})
+    traced = TracedAdam(optimizer)
+    traced.take_up_rates()
+    assert optimizer.state[parameter]["step"].device.type == "meta"
+    assert traced._rates[0].device.type == "meta"
