@@ -14,7 +14,7 @@ from toys import ListCollector, make_batch
 from trainers.captured.runs_captured import RUNS, build
 
 from hookrl import graph
-from hookrl.hooks import HookTiming, NaNGuard, OptimizerHook, TargetUpdate
+from hookrl.hooks import HookTiming, NaNGuard, OptimizerHook, TargetUpdate, TrainerHookBase
 from hookrl.hooks.nan_guard import NonFiniteLoss
 from hookrl.trainers import Trainer
 from hookrl.trainers.captured import CapturedStep
@@ -144,6 +144,52 @@ def test_hooks_around_it_run_in_their_order_and_see_the_sub_batch() -> None:
     assert seen[2::3] == [(2, 5)] * 2
     assert seen[1] > seen[4]
     assert trainer.mean_losses["loss_line"] == pytest.approx((seen[1] + seen[4]) / 2, abs=1e-3)
+
+
+class Rows(TrainerHookBase):
+    """Draws some rows: at once, or beforehand and only for a number of steps of each batch."""
+
+    capturable = True
+
+    def __init__(self, steps: int | None = None) -> None:
+        self.inputs = () if steps is None else ("rows",)
+        self.left = self.steps = steps or 0
+        self.rows: torch.Tensor | None = None
+        self.calls = 0
+
+    def register(self, trainer: Any, name: str = "rows") -> None:
+        trainer.register_op("pre_optim_steps", self.start, name=f"{name}.start")
+        trainer.register_op("process_optim_batch", self, name=name)
+        trainer.register_module(name, self)
+
+    def start(self) -> None:
+        self.left = self.steps
+
+    def prepare(self, trainer: Any) -> None:
+        self.left -= 1
+        self.rows = torch.randint(2, (3,)) if self.left >= 0 else None
+
+    def __call__(self, batch: Any) -> Any:
+        self.calls += 1
+        return batch[self.rows if self.inputs else torch.randint(2, (3,))]
+
+
+@interpreted
+def test_a_hook_that_draws_without_preparing_it_stays_outside_and_draws_each_time() -> None:
+    trainer, rows = toy(2, 3), Rows()
+    rows.register(trainer)
+    trainer.train()
+    assert refused(trainer) is None
+    assert rows.calls == trainer.optim_steps == 6
+
+
+@interpreted
+def test_the_inner_loop_ends_when_nothing_was_prepared() -> None:
+    trainer, rows = toy(2, 10), Rows(steps=4)
+    rows.register(trainer)
+    trainer.train()
+    assert refused(trainer) is None
+    assert rows.calls < trainer.optim_steps == 8
 
 
 @interpreted
