@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import warnings
 from typing import Any
 
@@ -10,22 +12,16 @@ import pytest
 import torch
 from states import assert_same
 from tensordict import TensorDict
-from toys import ListCollector, make_batch
+from trainers.captured.line import Line, refused, toy
 from trainers.captured.runs_captured import RUNS, build
 
 from hookrl import graph
 from hookrl.hooks import HookTiming, NaNGuard, OptimizerHook, TargetUpdate, TrainerHookBase
 from hookrl.hooks.nan_guard import NonFiniteLoss
 from hookrl.trainers import Trainer
-from hookrl.trainers.captured import CapturedStep
 
 each_run = pytest.mark.parametrize("name", RUNS)
 interpreted = pytest.mark.usefixtures("interpreted")
-
-
-def refused(trainer: Trainer) -> str | None:
-    assert isinstance(trainer.step, CapturedStep)
-    return trainer.step.refused
 
 
 def check_agreement(name: str) -> None:
@@ -92,42 +88,6 @@ def _comparable(state: dict[str, Any]) -> dict[str, Any]:
         "generators": state["generators"],
         "rng": state["collector"]["rng"],
     }
-
-
-# ----------------------------------------------------------------- toy trainers
-
-
-class Line(torch.nn.Module):
-    """A line through noise, as a loss module with an entry for each transition."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(3))
-        self.scale = 1.0
-
-    def forward(self, batch: Any) -> TensorDict:
-        error = batch["observation"] @ self.weight - 1
-        batch["error"] = error.detach().abs()
-        return TensorDict({"loss_line": self.scale * error.square().mean()}, batch_size=[])
-
-
-def toy(batches: int = 4, steps: int = 3, **options: Any) -> Trainer:
-    generator = torch.Generator().manual_seed(0)
-    data = []
-    for _ in range(batches):
-        data.append(make_batch())
-        data[-1]["observation"] = torch.randn(2, 5, 3, generator=generator)
-    line = options.pop("loss_module", None) or Line()
-    options.setdefault("optimizer", torch.optim.Adam(line.parameters(), lr=0.1))
-    return Trainer(
-        collector=ListCollector(data),
-        total_frames=10**6,
-        optim_steps_per_batch=steps,
-        loss_module=line,
-        progress_bar=False,
-        compile=True,
-        **options,
-    )
 
 
 @interpreted
@@ -231,6 +191,28 @@ def test_a_setting_that_changes_is_captured_again(monkeypatch: pytest.MonkeyPatc
     trainer.train()
     assert refused(trainer) is None
     assert len(made) == 2
+
+
+def _move_weight(trainer: Trainer) -> None:
+    weight = trainer.loss_module.weight
+    weight.data = weight.data.clone()
+
+
+def _load_optimizer(trainer: Trainer) -> None:
+    optimizer = trainer.optimizer
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+
+@interpreted
+@pytest.mark.parametrize("swap", [_move_weight, _load_optimizer])
+def test_tensors_that_were_swapped_for_others_are_learned(swap: Any) -> None:
+    captured, eager = toy(), toy()
+    eager.step = eager.step._eager  # type: ignore[attr-defined]
+    for trainer in (captured, eager):
+        trainer.register_op("post_steps", functools.partial(swap, trainer), name="swap")
+        trainer.train()
+    assert refused(captured) is None
+    torch.testing.assert_close(captured.loss_module.weight, eager.loss_module.weight)
 
 
 @interpreted
