@@ -60,6 +60,33 @@ def test_moved_weights_are_noticed() -> None:
     assert not graph.is_current
 
 
+def check_tanh() -> None:
+    x = torch.cat([torch.linspace(-20, 20, 4001), torch.tensor([float("inf"), -float("inf")])])
+    graph = Graph(lambda x: [torch.tanh(x)], [x])
+    torch.testing.assert_close(graph(x)[0].double(), torch.tanh(x.double()), rtol=0, atol=1e-7)
+    assert graph(torch.full_like(x, float("nan")))[0].isnan().all()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_the_hyperbolic_tangent_is_as_exact_as_the_librarys() -> None:
+    check_tanh()
+
+
+def test_it_is_when_compiled() -> None:
+    check_tanh()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_its_gradient_is_that_of_the_librarys() -> None:
+    def slope(x: torch.Tensor) -> list[torch.Tensor]:
+        with torch.enable_grad():
+            leaf = x.clone().requires_grad_()
+            return list(torch.autograd.grad(torch.tanh(leaf).sum(), [leaf]))
+
+    x = torch.linspace(-5, 5, 101)
+    torch.testing.assert_close(Graph(slope, [x])(x)[0], slope(x)[0], rtol=1e-5, atol=1e-6)
+
+
 def picking(rows: torch.Tensor, index: torch.Tensor) -> list[torch.Tensor]:
     """Tells long from short, which a graph cannot."""
     picked = rows[index]

@@ -90,7 +90,9 @@ def test_captured_steps_give_the_same_batches(name: str, steps: int) -> None:
         for compile_ in (False, True)
     )
     for _ in range(3):
-        assert_same(captured.collect().to_dict(), eager.collect().to_dict())
+        found, expected = captured.collect(), eager.collect()
+        for key, value in expected.items(include_nested=True, leaves_only=True):
+            torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-4)
     assert captured.compile
 
 
