@@ -106,6 +106,37 @@ def test_hooks_around_it_run_in_their_order_and_see_the_sub_batch() -> None:
     assert trainer.mean_losses["loss_line"] == pytest.approx((seen[1] + seen[4]) / 2, abs=1e-3)
 
 
+class Entries(Line):
+    """A loss module with entries of several types and shapes beside the loss."""
+
+    def forward(self, batch: Any) -> TensorDict:
+        losses = super().forward(batch)
+        losses["rows"] = batch["error"]
+        losses["most"] = batch["error"].max().double()
+        losses["large"] = (batch["error"] > 1).sum()
+        return losses
+
+
+@interpreted
+def test_losses_have_the_types_shapes_and_means_of_the_eager_step() -> None:
+    captured, eager = toy(loss_module=Entries()), toy(loss_module=Entries())
+    eager.step = eager.step._eager  # type: ignore[attr-defined]
+    for trainer in (captured, eager):
+        trainer.train()
+    assert refused(captured) is None
+    assert captured.losses is not None
+    assert eager.losses is not None
+    assert list(captured.losses.keys()) == list(eager.losses.keys())
+    for name, expected in eager.losses.items():
+        torch.testing.assert_close(captured.losses[name], expected)
+        torch.testing.assert_close(
+            torch.as_tensor(captured.mean_losses[name]).double(),
+            torch.as_tensor(eager.mean_losses[name]).double(),
+            rtol=1e-6,
+            atol=1e-6,
+        )
+
+
 class Rows(TrainerHookBase):
     """Draws some rows: at once, or beforehand and only for a number of steps of each batch."""
 
@@ -177,6 +208,35 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimizer() -> None:
         trainer.train()
     assert trainer.optim_steps == 1
     assert trainer.loss_module.weight.tolist() == weights[-1]
+
+
+@interpreted
+def test_of_several_guards_one_is_enough_to_stop() -> None:
+    class Permits(NaNGuard):
+        @staticmethod
+        def permits(losses: Any) -> torch.Tensor:
+            return torch.tensor(True)
+
+    for guards in ([NaNGuard(), Permits()], [Permits(), NaNGuard()]):
+        trainer = toy(2, 1)
+        for number, guard in enumerate(guards):
+            guard.register(trainer, f"guard_{number}")
+        trainer.collector.batches[1]["observation"][0, 0, 0] = float("nan")
+        with pytest.raises(NonFiniteLoss, match="loss_line is nan"):
+            trainer.train()
+        assert refused(trainer) is None
+        assert trainer.loss_module.weight.isfinite().all()
+
+
+@interpreted
+def test_a_trace_that_fails_after_the_backward_pass_leaves_no_gradients() -> None:
+    trainer, seen = toy(1, 2), []
+    trainer.loss_module.weight.register_post_accumulate_grad_hook(
+        lambda weight: seen.append(float(weight.grad.sum()))
+    )
+    with pytest.warns(UserWarning, match="the optimization step is not captured"):
+        trainer.train()
+    assert trainer.optim_steps == len(seen) == 2
 
 
 @interpreted
