@@ -14,6 +14,8 @@ _RANGE = "#404040"
 _COLUMNS = 2
 _BAR = 0.34
 """Inches of height for each bar."""
+_TITLE = 62
+"""Characters in a line of a title."""
 
 
 def draw(contents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -31,7 +33,7 @@ def draw(contents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(
         len(rows),
         _COLUMNS,
-        figsize=(12, sum(heights)),
+        figsize=(13, sum(heights) + 0.25 * len(rows)),
         height_ratios=heights,
         squeeze=False,
         layout="constrained",
@@ -39,8 +41,11 @@ def draw(contents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for row, line in zip(rows, axes, strict=True):
         for axis in line[len(row) :]:
             axis.set_axis_off()
+        most = max(len(measured(work)) for work in row)
         for work, axis in zip(row, line, strict=False):
             _panel(axis, work)
+            axis.set_ylim(most - 0.5, -0.5)  # bars of a row are equally thick
+    figure.get_layout_engine().set(h_pad=0.14, w_pad=0.1)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -66,20 +71,21 @@ def _panel(axis: Any, content: Mapping[str, Any]) -> None:
     for place, (name, found) in zip(places, spreads.items(), strict=True):
         text = _short(found.median)
         if peer is not None and name != peer:
-            text += f"  ×{ratio(sides, name, peer):.2g}"
+            text += f"  ×{ratio(sides, name, peer):.2f}"
         axis.text(
             found.highest + 0.015 * longest, place, text, va="center", fontsize=9, color="#202020"
         )
     axis.set_yticks(places, list(sides), fontsize=9)
     for label, name in zip(axis.get_yticklabels(), sides, strict=True):
         label.set_fontweight("bold" if name in ours else "normal")
-    axis.invert_yaxis()
     axis.set_xlim(0, 1.22 * longest)
     axis.xaxis.set_major_formatter(lambda value, _: _short(value))
     axis.tick_params(axis="x", labelsize=8)
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.set_title("\n".join(textwrap.wrap(content["about"]["title"], 66)), fontsize=10, loc="left")
+    axis.set_title(
+        "\n".join(textwrap.wrap(content["about"]["title"], _TITLE)), fontsize=9.5, loc="left"
+    )
     axis.set_xlabel("frames/s (×: of the best peer)", fontsize=8)
 
 

@@ -19,9 +19,10 @@ from typing import Any
 
 from benchmarks.clock import BEGINNING
 from benchmarks.machine import describe_machine, package_versions
+from benchmarks.processors import use_processors
 from benchmarks.report import PROFILES, RESULTS_DIR, write_report
 from benchmarks.work import Side, Work
-from benchmarks.worker import THREAD_VARIABLES, use_processors
+from benchmarks.worker import THREAD_VARIABLES
 from benchmarks.works import WORKS
 from hookrl.files import replacing
 from sota.protocol import hookrl_version

@@ -12,6 +12,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -52,8 +53,9 @@ def measure_work(work: Work, options: argparse.Namespace) -> bool:
     frames = options.frames or work.config.total_frames
     warm_up = options.warm_up or work.warm_up
     results = open_results(work, frames, warm_up, directory=options.results, fresh=options.fresh)
-    for name, changed in results.discarded.items():
-        print(f"{work.name}: runs of {name} no longer count, since this changed:", *changed)
+    for name, changes in results.discarded.items():
+        changed = ", ".join(change.partition(":")[0] for change in changes)
+        print(f"{work.name}: runs of {name} no longer count, since {changed} changed.")
     broken: set[str] = set()
     for seed in range(options.repeats):
         for side in sides:
@@ -127,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does, this ends the run that is going on as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -19,6 +19,7 @@ from benchmarks.comparison import (
     spread,
     turn_ratios,
 )
+from benchmarks.markdown import table
 
 INTRODUCTION = f"""\
 # Speed
@@ -59,7 +60,7 @@ def overview(contents: Mapping[str, Mapping[str, Any]], figure: Path) -> str:
         [
             f"![Frames per second of every side, by work]({figure.as_posix()})",
             "",
-            *_table(head, rows, text_columns=2),
+            *table(head, rows, text_columns=2),
             "",
         ]
     )
@@ -124,7 +125,7 @@ def _runs(sides: Sides) -> list[str]:
             for seed in seeds
         ]
         rows.append((name, *cells))
-    return _table(head, rows, text_columns=1)
+    return table(head, rows, text_columns=1)
 
 
 def _conditions(content: Mapping[str, Any], sides: Sides) -> Iterator[str]:
@@ -159,8 +160,3 @@ def _grouped(texts: Mapping[str, str]) -> Iterator[str]:
     for text in dict.fromkeys(texts.values()):
         names = [name for name, own in texts.items() if own == text]
         yield text if len(names) == len(texts) else f"{', '.join(names)}: {text}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int) -> list[str]:
-    rule = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)
-    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]

@@ -11,11 +11,11 @@ import argparse
 import contextlib
 import importlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.processors import use_processors
 from benchmarks.work import Side, Work
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -31,13 +31,6 @@ def measure(work: Work, side: Side, *, frames: int, warm_up: int, seed: int) -> 
     clock = Clock(frames)
     policy = train(work.config_of(side, frames=frames, seed=seed), clock)
     return {**clock.figures(), "score": round(evaluate(policy, work.config).mean, 2)}
-
-
-def use_processors(count: int) -> None:
-    """Keep this process to so many of the processors it has, where the system lets it."""
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, allowed[-count:])  # interrupts are often served by the first
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
