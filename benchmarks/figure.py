@@ -78,14 +78,13 @@ def _panel(axis: Any, content: Mapping[str, Any]) -> None:
     axis.set_yticks(places, list(sides), fontsize=9)
     for label, name in zip(axis.get_yticklabels(), sides, strict=True):
         label.set_fontweight("bold" if name in ours else "normal")
-    axis.set_xlim(0, 1.22 * longest)
+    axis.set_xlim(0, 1.28 * longest)
     axis.xaxis.set_major_formatter(lambda value, _: _short(value))
     axis.tick_params(axis="x", labelsize=8)
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.set_title(
-        "\n".join(textwrap.wrap(content["about"]["title"], _TITLE)), fontsize=9.5, loc="left"
-    )
+    title = textwrap.fill(content["about"]["title"], _TITLE)
+    axis.set_title(title, fontsize=9.5, loc="left")
     axis.set_xlabel("frames/s (×: of the best peer)", fontsize=8)
 
 

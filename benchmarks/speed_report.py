@@ -41,7 +41,8 @@ explained variance, throughput, NaN guard); *captured* is `compile=true`. Nobody
   standard errors apart, estimated from the spread of all sides' runs, or {RESOLUTION:.0%}.
 - cleanrl-style and jax-scan are scripts of our own, in `peers/`.
 
-`python -m benchmarks.run` makes what is missing.
+`pip install -e '.[benchmarks]'` brings the peers, and `python -m benchmarks.run` makes what is
+missing.
 """
 
 

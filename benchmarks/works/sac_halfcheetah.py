@@ -24,12 +24,13 @@ SAC_HALFCHEETAH = Work(
         HOOKRL,
         CAPTURED,
         with_changes(HOOKRL, "hookrl-medium", matmul_precision="medium"),
+        with_changes(CAPTURED, "hookrl-captured-medium", matmul_precision="medium"),
         SB3,
         CLEANRL_SAC,
     ),
     notes=(
-        "hookrl-medium has `matmul_precision=medium`: factors of matrix products are rounded to "
-        "bfloat16. All others multiply in full float32.",
+        "*medium* is `matmul_precision=medium`: factors of matrix products are rounded to "
+        "bfloat16. All other sides multiply in full float32.",
         "The logarithm of the standard deviation is squashed into (-5, 2), as in CleanRL; "
         "Stable-Baselines3 cuts it off at -20 and 2.",
     ),
