@@ -10,6 +10,7 @@ from benchmarks import hook_cost_report, profile_report, speed_report
 from benchmarks.checkpoints import report as checkpoints
 from benchmarks.checkpoints.names import SUBJECTS
 from benchmarks.figure import draw
+from benchmarks.gpu import report as gpu
 from benchmarks.long_run_report import section
 from benchmarks.works import WORKS
 
@@ -50,6 +51,8 @@ def write_report(directory: Path = RESULTS_DIR) -> Path:
     parts += [checkpoints.INTRODUCTION, *saved] if saved else []
     if "hook_cost" in contents:
         parts += [hook_cost_report.INTRODUCTION, hook_cost_report.section(contents["hook_cost"])]
+    if "gpu" in contents:
+        parts += [gpu.INTRODUCTION, gpu.section(contents["gpu"])]
     out = directory.parent / "RESULTS.md"
     out.write_text("\n".join(parts), encoding="utf-8")
     return out

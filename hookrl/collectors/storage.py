@@ -107,7 +107,8 @@ class BatchStorage:
             "truncated": as_tensor(self._truncated[..., None]),
         }
         already_over = (self.done & False) if reset_frames is None else reset_frames
-        collector = {"traj_ids": torch.from_numpy(traj_ids).to(next_state["done"].device)}
+        device = next_state["done"].device
+        collector = {"traj_ids": torch.from_numpy(traj_ids).to(device, non_blocking=True)}
         if reset_frames is not None:
             collector["mask"] = as_tensor(~reset_frames)
         flag = as_tensor(already_over[..., None])

@@ -77,4 +77,4 @@ def test_the_figure_is_drawn(text, tmp_path):
 
 def test_the_repository_has_no_results_of_works_that_are_gone():
     kept = {path.stem for path in report.RESULTS_DIR.glob("*.json")}
-    assert kept <= {*WORKS, report.PROFILES, "checkpoint", "hook_cost", "long_run"}
+    assert kept <= {*WORKS, report.PROFILES, "checkpoint", "gpu", "hook_cost", "long_run"}
