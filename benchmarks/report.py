@@ -12,6 +12,9 @@ from benchmarks.checkpoints.names import SUBJECTS
 from benchmarks.figure import draw
 from benchmarks.gpu import report as gpu
 from benchmarks.long_run_report import section
+from benchmarks.scaling import figure as scaling_figure
+from benchmarks.scaling import report as scaling
+from benchmarks.scaling.axes import AXES
 from benchmarks.works import WORKS
 
 RESULTS_DIR = Path(__file__).parent / "results"
@@ -51,6 +54,11 @@ def write_report(directory: Path = RESULTS_DIR) -> Path:
     parts += [checkpoints.INTRODUCTION, *saved] if saved else []
     if "hook_cost" in contents:
         parts += [hook_cost_report.INTRODUCTION, hook_cost_report.section(contents["hook_cost"])]
+    grown = {name: contents[key] for name in AXES if (key := scaling.PREFIX + name) in contents}
+    parts += [scaling.INTRODUCTION] if grown else []
+    for name, content in grown.items():
+        scaling_figure.draw(name, content, directory.parent / scaling.figure_of(name))
+        parts += [scaling.section(name, content)]
     if "gpu" in contents:
         parts += [gpu.INTRODUCTION, gpu.section(contents["gpu"])]
     out = directory.parent / "RESULTS.md"
