@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch._dynamo.source import ConstantSource
@@ -24,21 +24,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from hookrl.cuda_graph import CudaGraph
+from hookrl.decompositions import DECOMPOSITIONS
 from hookrl.errors import UserError
 
-
-def _tanh(x: torch.Tensor) -> torch.Tensor:
-    """``(1 - t) / (1 + t)`` with ``t = exp(-2 |x|)``, and the sign of x.
-
-    A third of the time of the library's on a CPU, where it is a fifth of that of a captured PPO
-    step on large batches; in float32 both are within 1e-7 of the true value.
-    """
-    t = torch.exp(-2 * x.abs())
-    magnitude = (1 - t) / (1 + t)
-    return torch.where(x < 0, -magnitude, magnitude)
-
-
-_DECOMPOSITIONS = {torch.ops.aten.tanh.default: _tanh}
 _LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}
 
 
@@ -82,7 +70,7 @@ class Graph:
         fakes += [_fake(mode, tensor) for tensor in self._held]
         compiled = _compiled(module, fakes)
         self._run: Callable[..., Sequence[torch.Tensor]] = lambda *inputs: compiled(
-            *inputs, *self._held
+            [*inputs, *self._held]
         )
         if _kinds(fakes) == {"cuda"} and not varying:
             self._run = CudaGraph(self._run)
@@ -166,7 +154,7 @@ def _traced(
         with _StandIns():
             return function(*tensors)
 
-    decompositions = _DECOMPOSITIONS if _kinds(fakes) <= {"cpu"} else {}
+    decompositions = DECOMPOSITIONS if _kinds(fakes) <= {"cpu"} else {}
     trace = make_fx(with_stand_ins, decompositions, _allow_non_fake_inputs=True)
     try:
         with mode:
@@ -193,26 +181,84 @@ def _lift(module: GraphModule) -> list[torch.Tensor]:
             inputs[id(tensor)] = last, tensor
         node.replace_all_uses_with(inputs[id(tensor)][0])
         graph.erase_node(node)
+    # What a module holds, the compiler hands to the graph at each call, used or not.
+    module.delete_all_unused_submodules()
+    for name in [*dict(module.named_parameters()), *dict(module.named_buffers())]:
+        delattr(module, name)
     module.recompile()
     return [tensor for _, tensor in inputs.values()]
 
 
-def _compiled(module: GraphModule, examples: Sequence[torch.Tensor]) -> Callable[..., Any]:
-    import torch._inductor as inductor
+def _compiled(
+    module: GraphModule, examples: Sequence[torch.Tensor]
+) -> Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]:
+    """Return what computes the module's results from a list of tensors, which it empties."""
+    from torch._functorch import config as functorch
+    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
+    cores: list[_Core] = []
+
+    def compile_core(core: GraphModule, inputs: Sequence[Any], **options: Any) -> Any:
+        code = compile_fx_inner(core, inputs, **options)
+        cores.append(_Core(code, list(inputs), len(_results(core))))
+        return code
+
+    on_cpu = _kinds(examples) == {"cpu"}
     options = {
         # Calling kernels from C++ saves a third of the time of a small step.
-        "cpp_wrapper": _kinds(examples) == {"cpu"},
+        "cpp_wrapper": on_cpu,
         # Random numbers as the uncaptured step would draw them.
         "fallback_random": True,
     }
+    may_alias = _may_alias(module)
+    results = len(_results(module))
     try:
-        with warnings.catch_warnings():
+        # A cache of whole graphs would leave out the core.
+        with functorch.patch(enable_autograd_cache=False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return inductor.compile(module, list(examples), options=options)
+            whole: Any = compile_fx(module, list(examples), compile_core, config_patches=options)
     except Exception as error:
         first_line = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise NotCapturable(f"it cannot be compiled here ({first_line})") from error
+    if on_cpu and not may_alias and len(cores) == 1 and cores[0].serves(examples, results):
+        # What is wrapped around it serves autograd and views, and takes as long as a small kernel.
+        return cast("Callable[[list[torch.Tensor]], Any]", cores[0].code.current_callable)
+    return lambda inputs: whole(*inputs)
+
+
+class _Core(NamedTuple):
+    """What the compiler makes of a graph without autograd, below its own wrappers."""
+
+    code: Any
+    inputs: list[Any]
+    results: int
+
+    def serves(self, examples: Sequence[torch.Tensor], results: int) -> bool:
+        """Whether it takes the same inputs and gives the same number of results."""
+        return (
+            self.results == results
+            and len(self.inputs) == len(examples)
+            and all(
+                isinstance(mine, torch.Tensor) and mine.shape == theirs.shape
+                for mine, theirs in zip(self.inputs, examples, strict=True)
+            )
+        )
+
+
+def _results(module: GraphModule) -> list[Any]:
+    """The nodes whose values a graph returns."""
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    return list(output.args[0])
+
+
+def _may_alias(module: GraphModule) -> bool:
+    """Whether a result could lie in the memory of an input or of another result."""
+    results = _results(module)
+    if not all(isinstance(node, Node) for node in results):
+        return True
+    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
+    places = [node.meta["val"].untyped_storage()._cdata for node in (*results, *inputs)]
+    return len(set(places)) < len(places)
 
 
 def _kinds(tensors: Sequence[torch.Tensor]) -> set[str]:

@@ -14,4 +14,4 @@ settings.load_profile("hookrl")
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs are traced but run operation by operation: compiling one takes seconds."""
-    monkeypatch.setattr(graph, "_compiled", lambda module, examples: module)
+    monkeypatch.setattr(graph, "_compiled", lambda module, examples: lambda inputs: module(*inputs))

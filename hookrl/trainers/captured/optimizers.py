@@ -5,6 +5,7 @@ The state stays where the optimizer of torch keeps it, so its ``state_dict`` is 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -93,7 +94,7 @@ class TracedAdam:
                 # Parameters that were always trained together share their corrections.
                 taken = self._steps[parameter]
                 if taken not in corrections:
-                    corrections[taken] = _corrections(state["step"], group["betas"])
+                    corrections[taken] = _corrections(state["step"], group["betas"], rate)
                 self._update(parameter, state, group, rate, *corrections[taken])
 
     def zero_grad(self) -> None:
@@ -113,8 +114,8 @@ class TracedAdam:
         state: dict[str, Tensor],
         group: dict[str, Any],
         rate: Tensor,
-        first: Tensor,
-        second: Tensor,
+        size: Tensor,
+        spread: Tensor,
     ) -> None:
         gradient = parameter.grad
         assert gradient is not None
@@ -128,8 +129,8 @@ class TracedAdam:
             value = value * (1 - rate * decay)
         mean = torch.lerp(state["exp_avg"], gradient, 1 - beta1)
         square = beta2 * state["exp_avg_sq"] + (1 - beta2) * gradient * gradient
-        deviation = square.sqrt() / second.sqrt() + group["eps"]
-        value = value - (rate / first) * (mean / deviation)
+        deviation = square.sqrt() * spread + group["eps"]
+        value = value - size * (mean / deviation)
         for target, new in (
             (parameter, value),
             (state["exp_avg"], mean),
@@ -147,10 +148,16 @@ def _first_state(parameter: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _corrections(step: Tensor, betas: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """What the two running means lack since they began at zero: ``1 - beta^step``."""
+def _corrections(step: Tensor, betas: tuple[float, float], rate: Tensor) -> tuple[Tensor, Tensor]:
+    """The size of a step and the factor of deviations, for means that began at zero.
+
+    Such a mean lacks ``1 - beta^step``. The power is an exponential, which the compiler computes
+    once and for all parameters; with ``pow`` it does so again for every few of their numbers.
+    """
     count = step.double()
-    return 1 - betas[0] ** count, 1 - betas[1] ** count
+    logarithms = (math.log(beta) if beta else -math.inf for beta in betas)
+    first, second = (1 - torch.exp(count * logarithm) for logarithm in logarithms)
+    return rate / first, second.rsqrt()
 
 
 def _rate(group: dict[str, Any]) -> Tensor:

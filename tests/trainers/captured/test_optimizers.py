@@ -32,7 +32,14 @@ def learn(steps: int, ours, theirs, step_ours, step_theirs) -> None:
 @pytest.mark.parametrize("kind", [Adam, AdamW])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"weight_decay": 0.1}, {"maximize": True}, {"betas": (0.5, 0.7)}, {"eps": 1e-3}],
+    [
+        {},
+        {"weight_decay": 0.1},
+        {"maximize": True},
+        {"betas": (0.5, 0.7)},
+        {"betas": (0.0, 0.9)},
+        {"eps": 1e-3},
+    ],
     ids=str,
 )
 def test_it_does_what_torchs_does(kind, options) -> None:
