@@ -14,6 +14,7 @@ import torch
 from tensordict import TensorDict
 
 from hookrl.envs.spaces import Leaf, Path, at, nest
+from hookrl.tensordicts import assembled
 
 FinalObservation = tuple[int, Any, Any]
 """Time step, indices of the environments that ended there, and their last observations."""
@@ -54,25 +55,28 @@ class BatchStorage:
         self._reward = empty((), torch.float32)
         self._terminated = empty((), torch.bool)
         self._truncated = empty((), torch.bool)
+        # Views in which a step is one row.
+        self._seen = _Steps(self._observations)
+        self._taken = _Steps(self._actions)
+        self._rewards = self._reward.swapaxes(0, 1)
+        self._terminations = self._terminated.swapaxes(0, 1)
+        self._truncations = self._truncated.swapaxes(0, 1)
         self._final: list[FinalObservation] = []
         self._batch_size = torch.Size((num_envs, steps))
 
     def write_observation(self, t: int, observation: Any) -> Any:
         """Write what is seen at step `t`; return it as it is stored, in memory of the batch."""
-        for path, stored in self._observations:
-            stored[:, t] = at(observation, path)
-        return nest([(path, stored[:, t]) for path, stored in self._observations])
+        return self._seen.write(t, observation)
 
     def write_action(self, t: int, action: Any) -> None:
         """Write what is done at step `t`."""
-        for path, stored in self._actions:
-            stored[:, t] = at(action, path)
+        self._taken.write(t, action)
 
     def write_outcome(self, t: int, reward: Any, terminated: Any, truncated: Any) -> None:
         """Write what step `t` led to."""
-        self._reward[:, t] = reward
-        self._terminated[:, t] = terminated
-        self._truncated[:, t] = truncated
+        self._rewards[t] = reward
+        self._terminations[t] = terminated
+        self._truncations[t] = truncated
 
     def write_final(self, t: int, envs: Any, observations: Any) -> None:
         """Write the last observations of the episodes that ended at step `t` in `envs`.
@@ -106,24 +110,26 @@ class BatchStorage:
             "terminated": as_tensor(self._terminated[..., None]),
             "truncated": as_tensor(self._truncated[..., None]),
         }
-        already_over = (self.done & False) if reset_frames is None else reset_frames
-        device = next_state["done"].device
-        collector = {"traj_ids": torch.from_numpy(traj_ids).to(device, non_blocking=True)}
-        if reset_frames is not None:
+        collector = {"traj_ids": torch.from_numpy(traj_ids)}
+        if reset_frames is None:
+            begun_over = [self.done & False for _ in range(3)]
+        else:
+            begun_over = [reset_frames | False for _ in range(3)]
             collector["mask"] = as_tensor(~reset_frames)
-        flag = as_tensor(already_over[..., None])
-        return TensorDict(
-            {
-                "observation": nest([(path, as_tensor(v)) for path, v in self._observations]),
-                "action": nest([(path, as_tensor(value)) for path, value in self._actions]),
-                "done": flag,
-                "terminated": flag.clone(),
-                "truncated": flag.clone(),
-                "next": TensorDict(next_state, batch_size=size),
-                "collector": TensorDict(collector, batch_size=size),
-            },
-            batch_size=size,
-        )
+        if not self._use_numpy:
+            device = self._reward.device
+            collector["traj_ids"] = collector["traj_ids"].to(device, non_blocking=True)
+        done, terminated, truncated = (as_tensor(flags[..., None]) for flags in begun_over)
+        entries = {
+            "observation": nest([(path, as_tensor(value)) for path, value in self._observations]),
+            "action": nest([(path, as_tensor(value)) for path, value in self._actions]),
+            "done": done,
+            "terminated": terminated,
+            "truncated": truncated,
+            "next": next_state,
+            "collector": collector,
+        }
+        return assembled(entries, size)
 
     def _next_observations(self, last_observation: Any) -> list[tuple[Path, Any]]:
         """The following row, except where an episode ended: there its own last observation."""
@@ -136,6 +142,25 @@ class BatchStorage:
                 after[envs, t] = at(final, path)
             following.append((path, after))
         return following
+
+
+class _Steps:
+    """Writes one step of all entries of an observation or action."""
+
+    def __init__(self, stored: list[tuple[Path, Any]]) -> None:
+        self._rows = [(path, values.swapaxes(0, 1)) for path, values in stored]
+        only = len(stored) == 1 and not stored[0][0]
+        self._only = self._rows[0][1] if only else None
+
+    def write(self, t: int, value: Any) -> Any:
+        """Write what was at step `t`; return it as it is stored."""
+        if self._only is not None:
+            row = self._only[t]
+            row[...] = value
+            return row
+        for path, rows in self._rows:
+            rows[t] = at(value, path)
+        return nest([(path, rows[t]) for path, rows in self._rows])
 
 
 def _itself(tensor: torch.Tensor) -> torch.Tensor:

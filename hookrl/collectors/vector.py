@@ -6,7 +6,7 @@ afterwards, in one pass, by a hook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -153,7 +153,7 @@ class VectorCollector(Collector):
             storage.write_outcome(t, reward, terminated, truncated)
             if not next_step:
                 done = terminated | truncated
-                if done.any():
+                if self._any(done):
                     observation = self._end_episodes(storage, t, observation, done, info)
             if transform is not None:
                 observation = transform(observation)
@@ -196,6 +196,8 @@ class VectorCollector(Collector):
         first = at(observation, self.observation_leaves[0].path)
         self._use_numpy = not isinstance(first, torch.Tensor)
         self._env_device = torch.device("cpu") if self._use_numpy else first.device
+        # A quarter of the time of the method `any`, on a handful.
+        self._any: Callable[[Any], Any] = np.count_nonzero if self._use_numpy else torch.any
 
     def _end_episodes(self, storage: BatchStorage, t: int, raw: Any, done: Any, info: Any) -> Any:
         """Keep the last observations of episodes that ended; return where the next step starts."""

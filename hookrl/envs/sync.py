@@ -17,8 +17,8 @@ class SerialVectorEnv(SyncVectorEnv):
 
     Where observations and actions are one array each, what it adds to the sub-environments' own
     time is a third of gymnasium's: observations are written straight into the array that is
-    returned, and infos are not gathered. The sub-environments see the same calls. The observations
-    are overwritten by the next step.
+    returned, and infos are not gathered. The sub-environments see the same calls. What a step
+    returns is overwritten by the next one.
 
     Args:
         env_fns: one function for each environment.
@@ -40,7 +40,7 @@ class SerialVectorEnv(SyncVectorEnv):
         for i in np.flatnonzero(options["reset_mask"]):
             self._env_obs[i], _ = self.envs[i].reset(seed=None, options={})
             self._observations[i] = self._env_obs[i]
-            self._terminations[i] = self._truncations[i] = self._autoreset_envs[i] = False
+            self._terminations[i] = self._truncations[i] = False
         return self._observations, {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -52,5 +52,4 @@ class SerialVectorEnv(SyncVectorEnv):
         for i, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
             latest[i], rewards[i], terminated[i], truncated[i], _ = env.step(action)
             observations[i] = latest[i]
-        self._autoreset_envs = terminated | truncated
-        return observations, rewards.copy(), terminated.copy(), truncated.copy(), {}
+        return observations, rewards, terminated, truncated, {}

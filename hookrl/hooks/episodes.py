@@ -54,12 +54,18 @@ class EpisodeStatistics(TrainerHookBase):
         steps = xp.ones_like(reward)
         if valid is not None:
             reward, done, steps = xp.where(valid, reward, 0.0), done & valid, steps * valid
+        if xp is np and not done.any():  # by far the most frequent with small batches
+            self._returns = _as(xp, self._returns, reward) + reward.sum(1)
+            self._lengths = _as(xp, self._lengths, steps) + steps.sum(1)
+            return self._report(0.0, 0.0, 0)
         # A step belongs to an ended episode if some later step, or itself, ends one.
         ends = done.cumsum(1)
         ended = ends - done * 1 < ends[:, -1:]
         self._returns, total_return = _add(xp, self._returns, reward, ended)
         self._lengths, total_length = _add(xp, self._lengths, steps, ended)
-        episodes = done.sum()
+        return self._report(total_return, total_length, done.sum())
+
+    def _report(self, total_return: Any, total_length: Any, episodes: Any) -> dict[str, Any]:
         return {
             "episode/mean_reward": Mean(total_return, episodes),
             "episode/mean_length": Mean(total_length, episodes),
@@ -80,12 +86,15 @@ def _add(xp: Any, running: Any, values: Any, ended: Any) -> tuple[Any, Any]:
     Returns:
         The sums of the episodes that are under way then, and one over all that ended.
     """
-    if running is None:
-        running = xp.zeros_like(values[:, 0])
-    elif xp is np:
-        running = np.asarray(torch.as_tensor(running).cpu())
-    else:
-        running = torch.as_tensor(running).to(values)
-    first = ended[:, 0]
+    running, first = _as(xp, running, values), ended[:, 0]
     total = xp.where(ended, values, 0.0).sum() + xp.where(first, running, 0.0).sum()
     return xp.where(ended, 0.0, values).sum(1) + xp.where(first, 0.0, running), total
+
+
+def _as(xp: Any, running: Any, values: Any) -> Any:
+    """The sums under way as what `values` are."""
+    if running is None:
+        return xp.zeros_like(values[:, 0])
+    if xp is torch:
+        return torch.as_tensor(running).to(values)
+    return running if isinstance(running, np.ndarray) else torch.as_tensor(running).cpu().numpy()

@@ -111,6 +111,7 @@ class NumpyActor:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._distribution = policy.distribution
+        self._places: list[Any] = []
         self.refresh()
 
     @staticmethod
@@ -127,8 +128,13 @@ class NumpyActor:
         )
 
     def refresh(self) -> None:
-        """Make views of the parameters as they are now."""
-        self._steps = list(_numpy_steps(_layers(self._policy) or []))
+        """Take up the parameters as they are now."""
+        layers = _layers(self._policy) or []
+        # Views see what is written in place; new ones take longer than a step of the network.
+        places = [_place(layer) for layer in layers]
+        if places != self._places:
+            self._steps = list(_numpy_steps(layers))
+            self._places = places
         self._sample = self._distribution.array_sampler()
 
     def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Floats:
@@ -146,7 +152,7 @@ class NumpyActor:
         if x.dtype != np.float32:
             x = x.astype(np.float32)
         for weight, bias, activate in self._steps:
-            x = x @ weight
+            x = x.dot(weight)
             x += bias
             if activate is not None:
                 activate(x)
@@ -173,6 +179,12 @@ def _layers(policy: Policy) -> list[nn.Module] | None:
     if type(parts[0]) is not FlattenEncoder or any(type(part) is not MLP for part in parts[1:]):
         return None
     return [layer for part in parts[1:] for layer in cast(MLP, part)]
+
+
+def _place(layer: nn.Module) -> Any:
+    """Where a layer's parameters lie, or which activation it is."""
+    # Asking a module for an attribute takes as long as all the rest.
+    return [p.data_ptr() for p in layer._parameters.values() if p is not None] or type(layer)
 
 
 def _numpy_steps(

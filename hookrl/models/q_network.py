@@ -49,8 +49,9 @@ class EpsilonGreedy(ActionDistribution):
 
     @epsilon.setter
     def epsilon(self, epsilon: float) -> None:
-        self._epsilon = epsilon
-        self._threshold.fill_(epsilon)
+        if epsilon != self._epsilon:
+            self._epsilon = epsilon
+            self._threshold.fill_(epsilon)
 
     def mode(self, params: Array) -> Action:
         """Action of the largest value: int64 ``[B]``."""
@@ -64,13 +65,16 @@ class EpsilonGreedy(ActionDistribution):
     def sample(self, params: Array, noise: Array) -> Action:
         """Action ``[B]`` for values ``[B, n]`` and noise ``[B, 2]``: tensors or arrays."""
         # The largest float32 below 1 times n is below n in float32 too, for every n.
-        anywhere = noise[..., 1] * self.num_params
         if isinstance(params, Tensor):
             explores = noise[..., 0] < self._threshold
-            index = torch.where(explores, anywhere.long(), params.argmax(-1))
+            anywhere = (noise[..., 1] * self.num_params).long()
+            index = torch.where(explores, anywhere, params.argmax(-1))
         else:
+            index = params.argmax(-1)
             explores = noise[..., 0] < self._epsilon
-            index = np.where(explores, anywhere.astype(np.int64), params.argmax(-1))
+            if np.count_nonzero(explores):
+                anywhere = (noise[..., 1] * self.num_params).astype(np.int64)
+                index = np.where(explores, anywhere, index)
         return index + self.start if self.start else index
 
     def array_sampler(self) -> Callable[[NDArray[Any], NDArray[Any]], Action]:

@@ -22,6 +22,7 @@ from hookrl.replay.finals import Finals
 from hookrl.replay.live import Key, LiveValues
 from hookrl.replay.ring import Ring
 from hookrl.state import LiveTensor
+from hookrl.tensordicts import assembled
 
 Spec = dict[Key, tuple[tuple[int, ...], torch.dtype]]
 """The leaves of a transition, each with the shape of its entry and its type."""
@@ -182,29 +183,22 @@ class TransitionStore:
             if at_final.size:
                 final.overlay(value, at_final, slots[at_final])
             next_observations.append((key[1:], value))
-        size = torch.Size([len(rows)])
         outcome = {key[1]: self.columns[key].gather(last) for key in OUTCOME[1:]}
-        next_state = TensorDict(
-            {
+        used = np.ones((len(rows), 1), dtype=np.int64)
+        for _, counts in steps:
+            used[:, 0] += counts
+        entries = {
+            "observation": nest(self._gathered(self.observations, rows)),
+            "action": nest(self._gathered(self._actions, rows)),
+            "next": {
                 "observation": nest(next_observations),
                 "reward": self._returns(rows, steps, gamma),
                 **outcome,
             },
-            batch_size=size,
-        )
-        used = np.ones((len(rows), 1), dtype=np.int64)
-        for _, counts in steps:
-            used[:, 0] += counts
-        return TensorDict(
-            {
-                "observation": nest(self._gathered(self.observations, rows)),
-                "action": nest(self._gathered(self._actions, rows)),
-                "next": next_state,
-                "index": torch.from_numpy(rows),
-                "steps_to_next_obs": torch.from_numpy(used),
-            },
-            batch_size=size,
-        )
+            "index": torch.from_numpy(rows),
+            "steps_to_next_obs": torch.from_numpy(used),
+        }
+        return assembled(entries, torch.Size([len(rows)]))
 
     def clear(self) -> None:
         """Forget every transition."""

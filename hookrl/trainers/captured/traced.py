@@ -10,6 +10,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from hookrl.graph import Graph, NotCapturable
+from hookrl.tensordicts import assembled
 
 Leaves = list[tuple[Any, torch.Tensor]]
 
@@ -109,7 +110,7 @@ class TracedStep:
             )
         }
         entries = {**scalars, **dict(zip(self._others, self._rest, strict=False))}
-        return TensorDict({name: entries[name] for name in self._order}, batch_size=[])
+        return assembled({name: entries[name] for name in self._order}, torch.Size())
 
     def _function(
         self, capture: Captured, index: int, number: int
@@ -153,8 +154,13 @@ def leaves_of(value: TensorDictBase) -> Leaves:
     Raises:
         NotCapturable: if there is something else in it.
     """
-    found = list(value.items(include_nested=True, leaves_only=True))
-    for key, leaf in found:
-        if not isinstance(leaf, torch.Tensor):
-            raise NotCapturable(f"the entry {key!r} is a {type(leaf).__name__}: expected tensors")
+    found: Leaves = []
+    for key, entry in value.items():
+        if isinstance(entry, torch.Tensor):
+            found.append((key, entry))
+        elif isinstance(entry, TensorDictBase):
+            inner = leaves_of(entry)
+            found += [((key, *k) if isinstance(k, tuple) else (key, k), leaf) for k, leaf in inner]
+        else:
+            raise NotCapturable(f"the entry {key!r} is a {type(entry).__name__}: expected tensors")
     return found
