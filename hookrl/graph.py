@@ -10,6 +10,7 @@ not tell apart while it was traced.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
@@ -28,6 +29,11 @@ from hookrl.decompositions import DECOMPOSITIONS
 from hookrl.errors import UserError
 
 _LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}
+
+
+tracing = threading.RLock()
+"""Held while a function is traced and compiled, which replaces methods of `torch.nn.Module` for the
+whole process, and by who calls modules in another thread."""
 
 
 class NotCapturable(UserError, RuntimeError):
@@ -157,7 +163,7 @@ def _traced(
     decompositions = DECOMPOSITIONS if _kinds(fakes) <= {"cpu"} else {}
     trace = make_fx(with_stand_ins, decompositions, _allow_non_fake_inputs=True)
     try:
-        with mode:
+        with tracing, mode:
             return trace(*fakes)
     except UserError:
         raise
@@ -214,7 +220,8 @@ def _compiled(
     results = len(_results(module))
     try:
         # A cache of whole graphs would leave out the core.
-        with functorch.patch(enable_autograd_cache=False), warnings.catch_warnings():
+        uncached = functorch.patch(enable_autograd_cache=False)
+        with tracing, uncached, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             whole: Any = compile_fx(module, list(examples), compile_core, config_patches=options)
     except Exception as error:

@@ -3,6 +3,7 @@
 from hookrl.collectors.base import Collector
 from hookrl.collectors.episodes import EpisodeResults, evaluation_seeds, run_episodes
 from hookrl.collectors.normalize import ObservationNormalizer
+from hookrl.collectors.overlapped import OverlappedCollector
 from hookrl.collectors.tensor import TensorCollector
 from hookrl.collectors.vector import VectorCollector
 
@@ -10,6 +11,7 @@ __all__ = [
     "Collector",
     "EpisodeResults",
     "ObservationNormalizer",
+    "OverlappedCollector",
     "TensorCollector",
     "VectorCollector",
     "evaluation_seeds",

@@ -95,7 +95,7 @@ class VectorCollector(Collector):
         super().__init__(self.env.num_envs, frames_per_batch)
         self.observation_leaves = leaves(self.env.single_observation_space, "observation")
         self.action_leaves = leaves(self.env.single_action_space, "action")
-        self.actor = as_actor(policy, self.env.single_action_space)
+        self.act_by(policy)
         self.init_random_frames = init_random_frames
         self._random = RandomActor(self.env.single_action_space)
         self._collected = 0
@@ -108,6 +108,7 @@ class VectorCollector(Collector):
         """What the policy sees next; None: the environments start afresh."""
         self._over: Any = None
         """Which environments show the end of an episode (NEXT_STEP only)."""
+        self._env_device = torch.device("cpu")
         self._environments = EnvironmentState(self.env, exact_resume)
         self.rng = np.random.default_rng()
         if seed is not None:
@@ -120,6 +121,11 @@ class VectorCollector(Collector):
         See `hookrl.envs.snapshots.Kind`; "off" if that was asked for.
         """
         return self._environments.kind
+
+    def act_by(self, policy: Any) -> None:
+        """Collect the following batches with another policy; see `as_actor` for what it may be."""
+        self.policy = policy
+        self.actor = as_actor(policy, self.env.single_action_space)
 
     def set_seed(self, seed: int) -> None:
         """Seed the policy's noise and every environment, which start afresh."""
@@ -170,10 +176,13 @@ class VectorCollector(Collector):
         if not self._use_numpy:
             starts_after = starts_after.cpu().numpy()
         batch = storage.finish(self._observation, self._ids.assign(starts_after), resets)
-        if self.device is None:
-            return batch
+        return batch if self.device is None else self.to_device(batch)
+
+    def to_device(self, batch: TensorDict) -> TensorDict:
+        """Put a batch where batches belong: on `device`, or where the environment's tensors are."""
+        device = self._env_device if self.device is None else self.device
         # What is on its way to the host must be waited for.
-        return batch.to(self.device, non_blocking=self.device.type != "cpu")
+        return batch.to(device, non_blocking=device.type != "cpu")
 
     def _start(self) -> None:
         """Reset every environment, each by a seed of its own."""

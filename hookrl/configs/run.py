@@ -59,6 +59,9 @@ class RunConfig:
     """Whether optimization steps, and those of tensor environments, are carried out by a compiled
     graph of the same hooks. It takes seconds to be made, and then less than half the time for small
     networks. auto: if more than 20,000 of them are planned."""
+    overlap_collection: bool = False
+    """Whether the next batch is collected, in a thread, while the last one is learned from: a
+    policy lag of one batch. It saves time where environments are slow, and takes a processor."""
     device: str = "cpu"
     """Device of the networks, as torch calls it."""
 
@@ -72,6 +75,7 @@ class RunConfig:
         check_number(self, "seed", "log_interval", at_least=0, whole=True)
         check_number(self, "torch_threads", at_least=1, whole=True, optional=True)
         check_flag(self, "normalize_observation", "overwrite", "progress_bar", "keep_freed_memory")
+        check_flag(self, "overlap_collection")
         if not (isinstance(self.compile, bool) or self.compile == "auto"):
             raise InvalidValue(
                 f"compile={self.compile!r} in {type(self).__name__}: expected true, false or auto."
@@ -83,4 +87,10 @@ class RunConfig:
                 f"normalize_observation=True in {type(self).__name__} with "
                 "vectorization_mode='tensor': expected False, since observations are not "
                 "normalised on the device."
+            )
+        if self.vectorization_mode == "tensor" and self.overlap_collection:
+            raise InvalidValue(
+                f"overlap_collection=True in {type(self).__name__} with "
+                "vectorization_mode='tensor': expected False, since such environments are as fast "
+                "as learning and share its device."
             )

@@ -14,8 +14,9 @@ from hookrl.hooks.schedule import Schedule
 class EpsilonGreedySchedule(TrainerHookBase):
     """Sets ``q_network.epsilon`` by the frames collected so far, and logs it.
 
-    A batch is collected with the share of the frames *before* it. A share that is a tensor is
-    written in place.
+    A batch is collected with the share of the frames *before* it; where collection is overlapped,
+    with that of one batch earlier, though this one is logged. A share that is a tensor is written
+    in place.
 
     Args:
         q_network: any object with an attribute ``epsilon``.

@@ -1,7 +1,8 @@
 """What PPO needs of a whole batch before it learns: log-probabilities, values, advantages.
 
 The rollout computes none of these; one forward pass over the batch, by the parameters that acted,
-gives them all.
+gives them all. Where other parameters acted, as with overlapped collection, the batch brings their
+log-probabilities along, and the values are those of the present ones.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class ValueEstimation(TrainerHookBase):
     """Adds log-probabilities, values and advantages to each collected batch.
 
     Writes ``action_log_prob`` ``[envs, time]``, ``state_value`` and ``("next", "state_value")``
-    ``[envs, time, 1]``, unless the batch has them (from a torchrl collector, say), and whatever the
-    estimator adds. The next value is that of the following row, except where an episode or the
-    batch ends: there it is computed from ``("next", "observation")``.
+    ``[envs, time, 1]``, unless the batch has them (from `hookrl.collectors.OverlappedCollector` or
+    one of torchrl's), and whatever the estimator adds. The next value is that of the following row,
+    except where an episode or the batch ends: there it is computed from ``("next",
+    "observation")``.
 
     Args:
         actor_critic: judges observations and actions.

@@ -9,7 +9,13 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from hookrl.checkpoints import CheckpointStore
-from hookrl.collectors import Collector, ObservationNormalizer, TensorCollector, VectorCollector
+from hookrl.collectors import (
+    Collector,
+    ObservationNormalizer,
+    OverlappedCollector,
+    TensorCollector,
+    VectorCollector,
+)
 from hookrl.configs import OffPolicyConfig, ReplayConfig, RunConfig, to_plain
 from hookrl.envs import make_vector_env
 from hookrl.envs.tensor import TensorEnv
@@ -130,7 +136,7 @@ def make_collector(
     if isinstance(env, TensorEnv) and not init_random_frames:  # which are not for its graph
         compile = captures(config.compile, config.total_frames, frames_per_batch, steps_per_env)
         return TensorCollector(env, policy, frames_per_batch=frames_per_batch, compile=compile)
-    return VectorCollector(
+    collector = VectorCollector(
         env,
         policy,
         frames_per_batch=frames_per_batch,
@@ -139,6 +145,7 @@ def make_collector(
         device=None if config.device == "cpu" else config.device,
         exact_resume=cast(Any, config.checkpoint.exact_resume),  # which has checked it
     )
+    return OverlappedCollector(collector) if config.overlap_collection else collector
 
 
 def make_replay_buffer(

@@ -42,6 +42,8 @@ def describe(trainer: Describable) -> str:
     inner = [index for index, point in enumerate(points) if point.inner]
     steps = trainer.optim_steps_per_batch
     budget = f"until {trainer.total_frames:,} frames, exact resume: {trainer.resume_kind}"
+    if lag := getattr(trainer.collector, "policy_lag", 0):
+        budget += f", policy lag: {lag} batch"
     lines = [f"for batch in {_kind(trainer.collector)}:  # {budget}"]
     for point in points[: inner[0]]:
         lines += _point(trainer, point, 1)

@@ -16,6 +16,7 @@ FAMILIES = {
 CONTINUOUS = ("env_kwargs={continuous: true}",)
 PRIORITIZED = ("replay.prioritized=true",)
 NORMALIZED = ("normalize_observation=true",)
+OVERLAPPED = ("overlap_collection=true",)
 CASES = [
     Case("ppo", "CartPole-v1", "torch", NORMALIZED),
     Case("ppo", "FrozenLake-v1", "torchsnapshot", background=True),
@@ -30,6 +31,9 @@ CASES = [
     Case("discrete-sac", "CartPole-v1", "torchsnapshot", (*PRIORITIZED, *NORMALIZED)),
     Case("discrete-sac", "FrozenLake-v1", "torch", background=True),
     Case("discrete-sac", "Drifting-v0", "torchsnapshot", PRIORITIZED, background=True),
+    Case("ppo", "Hopper-v5", "torchsnapshot", (*OVERLAPPED, *NORMALIZED), background=True),
+    Case("dqn", "Acrobot-v1", "torch", (*OVERLAPPED, *NORMALIZED)),
+    Case("sac", "Pendulum-v1", "torch", OVERLAPPED, background=True),
 ]
 FULL = [CASES[3], CASES[4], CASES[8]]
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from hookrl.collectors import TensorCollector, VectorCollector
+from hookrl.collectors import OverlappedCollector, TensorCollector, VectorCollector
 from hookrl.configs import (
     CheckpointConfig,
     DiscreteSACConfig,
@@ -78,6 +78,7 @@ COMMON = {
     "log_interval": (123, lambda t: t.metrics._interval),
     "torch_threads": (2, hook("torch_threads", "threads")),
     "matmul_precision": ("high", hook("matmul_precision", "precision")),
+    "overlap_collection": (True, lambda t: isinstance(t.collector, OverlappedCollector)),
     "keep_freed_memory": (False, lambda t: "keep_freed_memory" in t.modules),
     "device": ("meta", devices, {"meta"}),
     "train_frequency": (20, lambda t: t.collector.frames_per_batch),

@@ -7,7 +7,7 @@ import torch
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AsyncVectorEnv
 
-from hookrl.collectors import TensorCollector, VectorCollector
+from hookrl.collectors import OverlappedCollector, TensorCollector, VectorCollector
 from hookrl.configs import EvaluationConfig, NetworkConfig, PPOConfig
 from hookrl.envs.sync import SerialVectorEnv
 from hookrl.envs.tensor import CartPole
@@ -58,6 +58,7 @@ REACHES = {
     "log_interval": (123, lambda t: t.metrics._interval),
     "torch_threads": (2, attribute(hook("torch_threads"), "threads")),
     "matmul_precision": ("medium", attribute(hook("matmul_precision"), "precision")),
+    "overlap_collection": (True, lambda t: isinstance(t.collector, OverlappedCollector)),
     "keep_freed_memory": (False, lambda t: "keep_freed_memory" in t.modules),
 }
 TESTED_BY_BEHAVIOUR = {

@@ -1,0 +1,420 @@
+"""Overlapped batches: those of a policy that lags by one, whatever the threads do; resumable."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from counting import batch_leaves
+from gymnasium import spaces
+from midway import through_a_checkpoint
+from states import assert_same
+from tensordict import TensorDict
+
+from hookrl.collectors import (
+    ObservationNormalizer,
+    OverlappedCollector,
+    TensorCollector,
+    VectorCollector,
+)
+from hookrl.envs import make_env
+from hookrl.envs.tensor import make
+from hookrl.errors import InvalidType, InvalidValue, MissingKey
+from hookrl.graph import tracing
+from hookrl.hooks.denormals import flushes_denormals
+from hookrl.models import ActorCritic, QNetwork, SquashedGaussianPolicy
+
+STEPS, ENVS = 9, 2
+
+
+class Slow(gym.Wrapper):
+    """Takes its time, so that a batch is still in flight when others look."""
+
+    def step(self, action: Any) -> Any:
+        time.sleep(0.001)
+        return self.env.step(action)
+
+
+def slow(name: str) -> Callable[[], gym.Env[Any, Any]]:
+    return lambda: Slow(make_env(name))
+
+
+ENV = {"actor-critic": "CartPole-v1", "q-network": "CartPole-v1", "squashed": "Pendulum-v1"}
+KINDS = {
+    "actor-critic": ActorCritic,
+    "q-network": QNetwork,
+    "squashed": SquashedGaussianPolicy,
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def policy_of(kind: str = "actor-critic") -> Any:
+    env = make_env(ENV[kind])
+    generator = torch.Generator().manual_seed(0)
+    return KINDS[kind].from_spaces(
+        env.observation_space, env.action_space, hidden_sizes=(8,), generator=generator
+    )
+
+
+def plain(policy: Any, kind: str = "actor-critic", **options: Any) -> VectorCollector:
+    options = {"seed": 3, "frames_per_batch": STEPS * ENVS, "num_envs": ENVS, **options}
+    return VectorCollector(options.pop("env", slow(ENV[kind])), policy, **options)
+
+
+def overlapped(policy: Any, kind: str = "actor-critic", **options: Any) -> OverlappedCollector:
+    return OverlappedCollector(plain(policy, kind, **options))
+
+
+def normalizer_of(kind: str = "actor-critic") -> ObservationNormalizer:
+    return ObservationNormalizer(make_env(ENV[kind]).observation_space)
+
+
+def learn(policy: Any, batch: int) -> None:
+    """Change the policy a lot, in place, as learning from a batch would."""
+    generator = torch.Generator().manual_seed(batch)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    if hasattr(policy, "epsilon"):
+        policy.epsilon = 1 / (batch + 2)
+
+
+def lagging_by(lag: int, kind: str, batches: int, **options: Any) -> list[TensorDict]:
+    """What a collector in the foreground gives whose policy is so many batches behind, by hand."""
+    policy, acting = policy_of(kind), policy_of(kind)
+    policies = [copy.deepcopy(policy)]
+    collector, collected = plain(acting, kind, **options), []
+    for number in range(batches):
+        then = policies[max(number - lag, 0)]
+        acting.load_state_dict(then.state_dict())
+        if hasattr(acting, "epsilon"):
+            acting.epsilon = then.epsilon
+        batch = collector.collect()
+        if kind == "actor-critic":
+            flat = batch.reshape(-1)
+            log_prob = acting.evaluate_actions(flat["observation"], flat["action"])[0]
+            batch["action_log_prob"] = log_prob.detach().view(batch.shape)
+        collected.append(batch)
+        learn(policy, number)
+        policies.append(copy.deepcopy(policy))
+    return collected
+
+
+def trained(collector: OverlappedCollector, policy: Any, batches: range) -> list[TensorDict]:
+    """Collect and learn in turns; batches are copied, since learning may write into them."""
+    collected = []
+    for number in batches:
+        batch = collector.collect()
+        collected.append(batch.clone())
+        batch["observation"].zero_()
+        learn(policy, number)
+    return collected
+
+
+def run(kind: str, batches: int = 5, **options: Any) -> list[TensorDict]:
+    policy = policy_of(kind)
+    collector = overlapped(policy, kind, **options)
+    collected = trained(collector, policy, range(batches))
+    collector.shutdown()
+    return collected
+
+
+def assert_alike(one: list[TensorDict], other: list[TensorDict]) -> None:
+    for left, right in zip(one, other, strict=True):
+        assert_same(batch_leaves(left), batch_leaves(right))
+
+
+# ---------------------------------------------------------------- what a batch holds
+
+
+@each_kind
+def test_batches_are_those_of_a_policy_that_lags_by_one(kind: str) -> None:
+    assert_alike(run(kind), lagging_by(1, kind, 5))
+
+
+@pytest.mark.parametrize("lag", [0, 2])
+def test_no_other_lag_gives_them(lag: int) -> None:
+    batches, others = run("actor-critic", 4), lagging_by(lag, "actor-critic", 4)
+    same = max(lag, 1)  # as long as nobody's policy has learned
+    assert_alike(batches[:same], others[:same])
+    assert not torch.equal(batches[same]["action_log_prob"], others[same]["action_log_prob"])
+
+
+def test_two_runs_are_equal_to_the_bit() -> None:
+    assert_alike(run("squashed"), run("squashed"))
+
+
+def test_random_frames_come_first_as_ever() -> None:
+    options: dict[str, Any] = {"init_random_frames": 2 * STEPS * ENVS}
+    assert_alike(run("squashed", **options), lagging_by(1, "squashed", 5, **options))
+
+
+def test_random_actions_need_no_policy() -> None:
+    env = slow("CartPole-v1")
+    one, other = overlapped(None, env=env), plain(None, env=env)
+    assert_alike([one.collect() for _ in range(3)], [other.collect() for _ in range(3)])
+    one.shutdown()
+
+
+def test_only_a_policy_that_judges_actions_adds_log_probabilities() -> None:
+    for kind in KINDS:
+        assert ("action_log_prob" in run(kind, 1)[0]) == (kind == "actor-critic")
+
+
+def test_a_thread_computes_as_the_one_that_asked() -> None:
+    seen = []
+
+    class Observing(gym.Wrapper):
+        def step(self, action: Any) -> Any:
+            seen.append((threading.current_thread().name, torch.get_num_threads()))
+            seen.append(flushes_denormals())
+            return self.env.step(action)
+
+    collector = overlapped(policy_of(), env=lambda: Observing(make_env("CartPole-v1")))
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(2)
+    try:
+        collector.collect()
+        collector.state_dict()  # has waited for the second
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(False)
+        collector.collect()
+        collector.state_dict()
+    finally:
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(False)
+        collector.shutdown()
+    two_batches = 2 * 2 * STEPS * ENVS  # each step has left two entries
+    assert set(seen[:two_batches]) == {("collector", 2), True}
+    assert set(seen[two_batches:]) == {("collector", 1), False}
+
+
+def test_nothing_is_collected_while_a_graph_is_traced() -> None:
+    collector = overlapped(policy_of())
+    collector.collect()
+    collector.state_dict()  # has waited for the second
+    with tracing:
+        collector.collect()
+        time.sleep(0.1)
+        assert not collector._in_flight.done()
+    collector.collect()
+    collector.shutdown()
+
+
+# ---------------------------------------------------------------- the transform
+
+
+def test_the_transform_is_as_it_was_behind_the_batch_that_was_handed_out() -> None:
+    policy, public, reference = policy_of(), normalizer_of(), normalizer_of()
+    collector = overlapped(policy, transform=public)
+    behind = plain(policy_of(), transform=reference)
+    acting = behind.policy
+    for number in range(4):
+        batch = collector.collect()
+        expected = behind.collect()
+        assert torch.equal(batch["observation"], expected["observation"])
+        assert_same(public.state_dict(), reference.state_dict())
+        collector.state_dict()  # waits, so that the next batch is over
+        assert_same(public.state_dict(), reference.state_dict())
+        if number:  # the hand-run one is behind by a batch
+            learn(acting, number - 1)
+        learn(policy, number)
+    assert collector.transform is public
+    collector.shutdown()
+
+
+def test_what_a_transform_was_loaded_with_before_the_first_batch_counts() -> None:
+    source = normalizer_of()
+    source(np.random.default_rng(0).normal(100, 1, (50, 4)).astype(np.float32))
+    batches = []
+    for collector in (overlapped, plain):
+        transform = normalizer_of()
+        made = collector(policy_of(), transform=transform)
+        transform.load_state_dict(source.state_dict())
+        batches.append(made.collect()["observation"])
+        made.shutdown()
+    assert torch.equal(*batches)
+
+
+# ---------------------------------------------------------------- seeds, state, resuming
+
+
+def test_a_seed_that_is_set_before_the_first_batch_counts() -> None:
+    collector = overlapped(policy_of(), seed=None)
+    collector.set_seed(3)
+    assert_alike([collector.collect()], run("actor-critic", 1))
+    collector.shutdown()
+
+
+def test_a_seed_that_is_set_later_begins_afresh() -> None:
+    collector = overlapped(policy_of(), seed=8)
+    collector.collect()
+    collector.set_seed(3)
+    expected = run("actor-critic", 1)[0]
+    assert torch.equal(collector.collect()["observation"], expected["observation"])
+    collector.shutdown()
+
+
+@pytest.mark.parametrize("normalizes", [False, True])
+@each_kind
+def test_an_interrupted_collector_gives_the_batches_it_would_have_given(
+    kind: str, normalizes: bool
+) -> None:
+    def make(seed: int, policy: Any) -> OverlappedCollector:
+        transform = normalizer_of(kind) if normalizes else None
+        return overlapped(policy, kind, seed=seed, transform=transform)
+
+    policy = policy_of(kind)
+    whole, states, weights, expected = make(3, policy), [], [], []
+    for number in range(4):
+        states.append(through_a_checkpoint(whole.state_dict()))
+        weights.append(copy.deepcopy(policy))
+        expected += trained(whole, policy, range(number, number + 1))
+    for done, state in enumerate(states):
+        policy = weights[done]
+        resumed = make(1, policy)
+        if done % 2:
+            resumed.collect()  # it may be in use
+        resumed.load_state_dict(state)
+        assert_same(through_a_checkpoint(resumed.state_dict()), state)
+        assert_alike(trained(resumed, policy, range(done, 4)), expected[done:])
+        resumed.shutdown()
+    whole.shutdown()
+
+
+def test_a_state_does_not_change_when_its_batch_is_learned_from() -> None:
+    collector = overlapped(policy_of())
+    collector.collect()
+    state = collector.state_dict()
+    kept = copy.deepcopy(state)
+    other = overlapped(policy_of())
+    other.load_state_dict(state)
+    for one in (collector, other):
+        one.collect()["observation"].zero_()
+        one.shutdown()
+    assert_same(state, kept)
+
+
+def test_a_collector_may_be_saved_after_its_end() -> None:
+    collector = overlapped(policy_of())
+    collector.collect()
+    state = collector.state_dict()
+    collector.shutdown()
+    assert_same(collector.state_dict(), state)
+
+
+def test_a_state_of_another_collector_is_refused_and_changes_nothing() -> None:
+    collector = overlapped(policy_of(), transform=normalizer_of())
+    collector.collect()
+    before, other = collector.state_dict(), overlapped(policy_of())
+    other.collect()
+    foreign = other.state_dict()
+    with pytest.raises(MissingKey, match="OverlappedCollector lacks 'transform'"):
+        collector.load_state_dict(foreign)
+    with pytest.raises(MissingKey, match="VectorCollector lacks 'transform'"):
+        collector.load_state_dict({**foreign, "transform": before["transform"]})
+    with pytest.raises(MissingKey, match="ObservationNormalizer"):
+        collector.load_state_dict({**before, "transform": {}})
+    assert_same(collector.state_dict(), before)
+    for one in (collector, other):
+        one.shutdown()
+
+
+def test_how_exactly_it_resumes_is_as_of_the_collector() -> None:
+    for exact_resume in ("best", "off"):
+        collector = plain(None, exact_resume=exact_resume)
+        assert OverlappedCollector(collector).exact_resume == collector.exact_resume
+
+
+# ---------------------------------------------------------------- when it ends, or goes wrong
+
+
+class Breaks(gym.Wrapper):
+    """Fails once, at a step of the second batch."""
+
+    steps = 0
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.steps == STEPS + 2:
+            raise ZeroDivisionError("the robot fell over")
+        return self.env.step(action)
+
+
+def broken() -> OverlappedCollector:
+    collector = overlapped(policy_of(), env=lambda: Breaks(make_env("CartPole-v1")), num_envs=1)
+    collector.collector.frames_per_batch = collector.collector.steps_per_env = STEPS
+    collector.collect()
+    return collector
+
+
+def test_what_a_thread_raises_comes_out_of_the_next_call_with_its_traceback() -> None:
+    collector = broken()
+    with pytest.raises(ZeroDivisionError, match="the robot fell over") as caught:
+        collector.collect()
+    where = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (where.filename, where.name) == (__file__, "step")
+    collector.collect()  # it goes on as one in the foreground does
+    collector.shutdown()
+
+
+def test_a_batch_that_failed_cannot_be_saved() -> None:
+    collector = broken()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            collector.state_dict()
+    with pytest.raises(ZeroDivisionError):
+        collector.collect()
+    collector.shutdown()
+
+
+def test_a_batch_that_failed_is_no_reason_not_to_shut_down() -> None:
+    collector = broken()
+    collector.shutdown()
+    assert collector.collector.env.closed
+
+
+def test_shutting_down_waits_for_the_thread_and_closes() -> None:
+    collector = overlapped(policy_of())
+    collector.collect()
+    assert any(thread.name == "collector" for thread in threading.enumerate())
+    collector.shutdown()
+    assert not any(thread.name == "collector" for thread in threading.enumerate())
+    assert collector.collector.env.closed
+    with pytest.raises(InvalidValue, match="was shut down"):
+        collector.collect()
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_a_policy_that_draws_for_itself_is_refused() -> None:
+    def policy(tensordict: TensorDict) -> TensorDict:
+        return tensordict.set("action", torch.randint(2, (ENVS,)))
+
+    with pytest.raises(InvalidType, match="a function that takes TensorDicts and draws from the"):
+        overlapped(policy)
+
+
+def test_a_policy_without_copies_is_refused() -> None:
+    policy = policy_of()
+    policy.lock = threading.Lock()
+    with pytest.raises(
+        InvalidType, match=r"\(ActorCritic\) has no copies .* expected one that copy"
+    ):
+        overlapped(policy)
+
+
+def test_another_kind_of_collector_is_refused() -> None:
+    env = make("CartPole-v1", 2)
+    policy = ActorCritic.from_spaces(spaces.Box(-1, 1, (4,)), spaces.Discrete(2))
+    with pytest.raises(InvalidType, match="of a TensorCollector: expected a VectorCollector"):
+        OverlappedCollector(TensorCollector(env, policy, frames_per_batch=4))
