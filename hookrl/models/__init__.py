@@ -18,9 +18,10 @@ from hookrl.models.encoders import (
     OneHotEncoder,
     encoder_for,
 )
+from hookrl.models.epsilon_greedy import EpsilonGreedy
 from hookrl.models.mlp import ACTIVATIONS, MLP
 from hookrl.models.policy import PolicyNetwork
-from hookrl.models.q_network import EpsilonGreedy, QNetwork
+from hookrl.models.q_network import QNetwork
 from hookrl.models.spaces import leaf_keys
 from hookrl.models.squashed_gaussian import SquashedGaussian, SquashedGaussianPolicy
 from hookrl.models.twin_critics import TwinCritics

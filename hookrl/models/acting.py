@@ -30,15 +30,18 @@ class Actor(Protocol):
     def refresh(self) -> None:
         """Take up the parameters as they are now; called once per collected batch."""
 
-    def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Draw the noise of a rollout: float32 ``[*shape, numbers]``, shape (time, envs)."""
+    def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+        """Draw the noise of a rollout of shape (time, envs): what each step is acted with.
+
+        float32 ``[*shape, numbers]``, or what this actor makes of it.
+        """
 
     def __call__(self, observation: Observation, noise: Any = None) -> Action:
         """Act on a batch of observations.
 
         Args:
             observation: array or tensor ``[N, *shape]``, or a mapping of them.
-            noise: ``[N, numbers]``, one step of `draw_noise`; None for the likeliest action.
+            noise: one step of `draw_noise`; None for the likeliest action.
 
         Returns:
             int64 ``[N]`` for Discrete, float32 ``[N, *shape]`` for Box (not clipped), a dict for
@@ -137,7 +140,7 @@ class NumpyActor:
             self._places = places
         self._sample = self._distribution.array_sampler()
 
-    def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Floats:
+    def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Any:
         """Draw the noise of a rollout, as the distribution of actions does."""
         return self._distribution.draw_noise(rng, shape)
 

@@ -1,85 +1,22 @@
-"""Q-networks: one value per discrete action, and acting ε-greedily on them."""
+"""Q-networks: one value per discrete action."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hookrl.errors import InvalidType
+from hookrl.models.acting import Actor, NumpyActor
 from hookrl.models.cnn import NatureCNN
-from hookrl.models.distributions import Action, ActionDistribution, Array
 from hookrl.models.encoders import Encoder, Observation, encoder_for
+from hookrl.models.epsilon_greedy import EpsilonGreedy, EpsilonGreedyActor
 from hookrl.models.initialization import own_generator
 from hookrl.models.mlp import MLP
 from hookrl.models.policy import PolicyNetwork
-
-
-class EpsilonGreedy(ActionDistribution):
-    """The action of the largest value, or with probability ε one of all, uniformly.
-
-    The parameters are action values; actions are int64 ``[B]``. It only acts: off-policy learning
-    asks for no log-probabilities of it.
-
-    Args:
-        n: number of actions.
-        start: the first one.
-        epsilon: probability of a random action, in [0, 1].
-    """
-
-    _threshold: Tensor
-
-    def __init__(self, n: int, start: int = 0, epsilon: float = 1.0) -> None:
-        super().__init__()
-        self.num_params = n
-        self.start = start
-        # In a tensor too, which a captured rollout reads at each run.
-        self.register_buffer("_threshold", torch.tensor(epsilon), persistent=False)
-        self._epsilon = epsilon
-
-    @property
-    def epsilon(self) -> float:
-        """Probability of a random action, read at each call."""
-        return self._epsilon
-
-    @epsilon.setter
-    def epsilon(self, epsilon: float) -> None:
-        if epsilon != self._epsilon:
-            self._epsilon = epsilon
-            self._threshold.fill_(epsilon)
-
-    def mode(self, params: Array) -> Action:
-        """Action of the largest value: int64 ``[B]``."""
-        index = params.argmax(-1)
-        return index + self.start if self.start else index
-
-    def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float32]:
-        """Uniform noise ``[*shape, 2]``: whether to explore, and where to."""
-        return rng.random((*shape, 2), dtype=np.float32)
-
-    def sample(self, params: Array, noise: Array) -> Action:
-        """Action ``[B]`` for values ``[B, n]`` and noise ``[B, 2]``: tensors or arrays."""
-        # The largest float32 below 1 times n is below n in float32 too, for every n.
-        if isinstance(params, Tensor):
-            explores = noise[..., 0] < self._threshold
-            anywhere = (noise[..., 1] * self.num_params).long()
-            index = torch.where(explores, anywhere, params.argmax(-1))
-        else:
-            index = params.argmax(-1)
-            explores = noise[..., 0] < self._epsilon
-            if np.count_nonzero(explores):
-                anywhere = (noise[..., 1] * self.num_params).astype(np.int64)
-                index = np.where(explores, anywhere, index)
-        return index + self.start if self.start else index
-
-    def array_sampler(self) -> Callable[[NDArray[Any], NDArray[Any]], Action]:
-        """`sample` itself: ε may change between two calls."""
-        return self.sample
 
 
 class QNetwork(PolicyNetwork):
@@ -213,6 +150,11 @@ class QNetwork(PolicyNetwork):
     def policy_path(self) -> tuple[nn.Module, nn.Module]:
         """The modules that rank the actions, one after the other."""
         return self.trunk, self.action_net
+
+    def actor(self) -> Actor:
+        """Return the fastest actor that this network's structure allows."""
+        actor = super().actor()
+        return EpsilonGreedyActor(self) if type(actor) is NumpyActor else actor
 
 
 def _actions(action_space: spaces.Space[Any]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from hookrl.errors import InvalidType, InvalidValue
 from hookrl.objectives import ppo
 from hookrl.objectives.arguments import DISTANCES, check_distance, check_number
 from hookrl.objectives.entries import read_entry
+from hookrl.tensordicts import assembled
 
 
 @runtime_checkable
@@ -131,7 +132,7 @@ class ClipPPOLoss(nn.Module):
             read("value_target"),
             None if self.clip_value is None else read("state_value"),
         )
-        return TensorDict(terms, batch_size=[])
+        return assembled(terms, torch.Size())
 
     def terms(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from tensordict import TensorDict, TensorDictBase
 from tensordict.utils import NestedKey
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from hookrl.errors import InvalidValue
 from hookrl.objectives.arguments import check_distance, check_number
 from hookrl.objectives.target import soft_update
 from hookrl.objectives.td import TD_ERROR_KEY, read_transitions
+from hookrl.tensordicts import assembled
 
 
 class OffPolicyLoss(nn.Module):
@@ -102,7 +104,7 @@ class OffPolicyLoss(nn.Module):
         transitions = read_transitions(tensordict, type(self).__name__)
         terms = self.terms(*transitions, **self.noise(tensordict))
         tensordict.set(TD_ERROR_KEY, terms.pop(TD_ERROR_KEY))
-        return TensorDict(terms, batch_size=[])
+        return assembled(terms, torch.Size())
 
     def noise(self, tensordict: TensorDictBase) -> dict[str, Tensor]:
         """Random numbers that `terms` takes besides the transitions, by argument; none here."""

@@ -36,7 +36,7 @@ class ReplayBuffer:
     (Sutton 1988; in deep RL, Mnih et al. 2016 and Hessel et al. 2018). m is `n_step`, or less
     where the episode ends, by truncation as well as by termination, where the stream is
     interrupted, and at the newest transition: a start whose window is not complete yet uses the
-    shorter one. ``steps_to_next_obs`` is m, so the target is right in every case:
+    shorter one. ``steps_to_next_obs`` is m (left out if `n_step` is 1), so the target is right:
     ``R + γ^m (1 - terminated) V(next observation)``.
 
     Args:
@@ -149,9 +149,9 @@ class ReplayBuffer:
             ``[B]`` with "observation" and "action" of the start; ("next", "reward") ``[B, 1]``, the
             return over up to `n_step` steps; ("next", "observation"), ("next", "done"),
             ("next", "terminated") and ("next", "truncated") of its last step; "index" int64
-            ``[B]``, what `update_priority` takes; "steps_to_next_obs" int64 ``[B, 1]``, the steps
-            that were summed; with prioritized sampling "_weight" float32 ``[B]``. All memory is
-            fresh.
+            ``[B]``, what `update_priority` takes; if `n_step` is not 1, "steps_to_next_obs" int64
+            ``[B, 1]``, the steps that were summed; with prioritized sampling "_weight" float32
+            ``[B]``. All memory is fresh.
 
         Raises:
             InvalidValue: if the buffer holds fewer.

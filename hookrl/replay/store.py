@@ -184,9 +184,6 @@ class TransitionStore:
                 final.overlay(value, at_final, slots[at_final])
             next_observations.append((key[1:], value))
         outcome = {key[1]: self.columns[key].gather(last) for key in OUTCOME[1:]}
-        used = np.ones((len(rows), 1), dtype=np.int64)
-        for _, counts in steps:
-            used[:, 0] += counts
         entries = {
             "observation": nest(self._gathered(self.observations, rows)),
             "action": nest(self._gathered(self._actions, rows)),
@@ -196,8 +193,12 @@ class TransitionStore:
                 **outcome,
             },
             "index": torch.from_numpy(rows),
-            "steps_to_next_obs": torch.from_numpy(used),
         }
+        if n > 1:
+            used = np.ones((len(rows), 1), dtype=np.int64)
+            for _, counts in steps:
+                used[:, 0] += counts
+            entries["steps_to_next_obs"] = torch.from_numpy(used)
         return assembled(entries, torch.Size([len(rows)]))
 
     def clear(self) -> None:

@@ -15,6 +15,7 @@ from tensordict import TensorDictBase
 from hookrl.errors import InvalidType
 from hookrl.hooks.registration import Registration
 from hookrl.hooks.registry import HookRegistry
+from hookrl.tensordicts import assembled
 
 
 class StepHost(Protocol):
@@ -99,7 +100,8 @@ class EagerStep:
         losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
         sub_batch = self._post_loss.replace(sub_batch)
         losses = self._optimizer.replace(losses, trainer.clip_grad_norm, trainer.clip_norm, index)
-        trainer.losses = losses = losses.detach()
+        detached = {name: loss.detach() for name, loss in losses.items()}
+        trainer.losses = losses = assembled(detached, losses.batch_size)
         trainer.optim_steps += 1
         self._post_optim.run()
         trainer.record_losses(losses)

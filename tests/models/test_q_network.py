@@ -11,7 +11,8 @@ from gymnasium import spaces
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from hookrl.models import EpsilonGreedy, NumpyActor, QNetwork, TorchActor
+from hookrl.models import NumpyActor, QNetwork, TorchActor
+from hookrl.models.epsilon_greedy import EpsilonGreedyActor
 
 BOX = spaces.Box(-1, 1, (4,))
 IMAGE = spaces.Box(0, 255, (36, 36, 3), dtype=np.uint8)
@@ -169,7 +170,7 @@ def test_numpy_actor_equals_torch(dueling: bool) -> None:
 
 @pytest.mark.parametrize("dueling", [False, True])
 def test_flat_perceptrons_on_the_cpu_act_in_numpy(dueling: bool) -> None:
-    assert isinstance(network_for(dueling=dueling).actor(), NumpyActor)
+    assert isinstance(network_for(dueling=dueling).actor(), EpsilonGreedyActor)
 
 
 def test_images_act_in_torch() -> None:
@@ -178,41 +179,6 @@ def test_images_act_in_torch() -> None:
     assert isinstance(actor, TorchActor)
     noise = actor.draw_noise(np.random.default_rng(0), (2,))
     assert actor(np.zeros((2, 36, 36, 3), np.uint8), noise).shape == (2,)
-
-
-def test_noise_is_two_uniform_numbers_per_action() -> None:
-    noise = network_for().actor().draw_noise(np.random.default_rng(0), (100, 50))
-    assert noise.shape == (100, 50, 2)
-    assert noise.dtype == np.float32
-    assert 0 <= noise.min() < 0.01
-    assert 0.99 < noise.max() < 1
-
-
-@both_actors
-@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
-def test_actions_have_their_epsilon_greedy_frequencies(actor_class: Any, epsilon: float) -> None:
-    network = network_for()
-    actor = actor_class(network)
-    network.epsilon = epsilon
-    observation = np.repeat(observations(1), 60_000, 0)
-    greedy = int(actor(observation[:1])[0])
-    noise = actor.draw_noise(np.random.default_rng(0), (60_000,))
-    counts = np.bincount(actor(observation, noise) - 5, minlength=3) / 60_000
-    expected = np.full(3, epsilon / 3)
-    expected[greedy - 5] += 1 - epsilon
-    np.testing.assert_allclose(counts, expected, atol=0.01)
-
-
-@both_actors
-def test_epsilon_is_read_at_each_call(actor_class: Any) -> None:
-    network = network_for()
-    assert network.epsilon == 1.0
-    actor = actor_class(network)
-    noise = actor.draw_noise(np.random.default_rng(0), (50,))
-    exploring = actor(observations(50), noise)
-    network.epsilon = 0.0
-    np.testing.assert_array_equal(actor(observations(50), noise), actor(observations(50)))
-    assert not np.array_equal(actor(observations(50), noise), exploring)
 
 
 @both_actors
@@ -224,13 +190,3 @@ def test_actor_sees_the_weights_after_an_optimizer_step(actor_class: Any) -> Non
     network(torch.as_tensor(observations(64)))[:, 2].sum().neg().backward()
     optimizer.step()
     assert not np.array_equal(actor(observations(64)), before)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 7, 1000, 2**20 + 1])
-def test_the_largest_noise_is_still_an_action(n: int) -> None:
-    policy = EpsilonGreedy(n)
-    largest = np.nextafter(np.float32(1), np.float32(0))
-    noise = np.array([[0.0, largest]], np.float32)
-    values = np.zeros((1, n), np.float32)
-    assert policy.sample(values, noise)[0] == n - 1
-    assert policy.sample(torch.as_tensor(values), torch.as_tensor(noise))[0] == n - 1

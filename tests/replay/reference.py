@@ -177,11 +177,12 @@ def as_transitions(sample: TensorDict) -> dict[int, tuple[Any, ...]]:
     following = sample["next"]
     assert torch.equal(sample["observation"], observation(sample["observation"][:, 0]))
     assert torch.equal(following["observation"], observation(following["observation"][:, 0]))
+    once = torch.ones(len(sample), 1, dtype=torch.int64)
     columns = [
         sample["observation"][:, 0],
         sample["action"],
         following["reward"].squeeze(-1),
-        sample["steps_to_next_obs"].squeeze(-1),
+        sample.get("steps_to_next_obs", once).squeeze(-1),
         following["observation"][:, 0],
         following["done"].squeeze(-1),
         following["terminated"].squeeze(-1),

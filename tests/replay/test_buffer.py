@@ -17,8 +17,9 @@ def batch(envs=2, steps=6, seed=0):
     return as_batch(Stream(seed, envs).frames(steps))
 
 
-def test_a_sample_has_these_entries():
-    buffer = make()
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_a_sample_has_these_entries(n_step):
+    buffer = make(n_step=n_step)
     buffer.extend(batch())
     sample = buffer.sample()
     found = {
@@ -30,7 +31,7 @@ def test_a_sample_has_these_entries():
         "observation": ((4, 2), torch.float32),
         "action": ((4,), torch.int64),
         "index": ((4,), torch.int64),
-        "steps_to_next_obs": ((4, 1), torch.int64),
+        **({"steps_to_next_obs": ((4, 1), torch.int64)} if n_step > 1 else {}),
         ("next", "observation"): ((4, 2), torch.float32),
         ("next", "reward"): ((4, 1), torch.float32),
         ("next", "done"): flag,

@@ -1,0 +1,114 @@
+"""Acting ε-greedily on the values of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hookrl.models.acting import NumpyActor
+from hookrl.models.distributions import Action, ActionDistribution, Array
+from hookrl.models.encoders import Observation
+
+
+class EpsilonGreedy(ActionDistribution):
+    """The action of the largest value, or with probability ε one of all, uniformly.
+
+    The parameters are action values; actions are int64 ``[B]``. It only acts: off-policy learning
+    asks for no log-probabilities of it.
+
+    Args:
+        n: number of actions.
+        start: the first one.
+        epsilon: probability of a random action, in [0, 1].
+    """
+
+    _threshold: Tensor
+
+    def __init__(self, n: int, start: int = 0, epsilon: float = 1.0) -> None:
+        super().__init__()
+        self.num_params = n
+        self.start = start
+        # In a tensor too, which a captured rollout reads at each run.
+        self.register_buffer("_threshold", torch.tensor(epsilon), persistent=False)
+        self._epsilon = epsilon
+
+    @property
+    def epsilon(self) -> float:
+        """Probability of a random action, read at each call."""
+        return self._epsilon
+
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None:
+        if epsilon != self._epsilon:
+            self._epsilon = epsilon
+            self._threshold.fill_(epsilon)
+
+    def mode(self, params: Array) -> Action:
+        """Action of the largest value: int64 ``[B]``."""
+        index = params.argmax(-1)
+        return index + self.start if self.start else index
+
+    def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float32]:
+        """Uniform noise ``[*shape, 2]``: whether to explore, and where to."""
+        return rng.random((*shape, 2), dtype=np.float32)
+
+    def sample(self, params: Array, noise: Array) -> Action:
+        """Action ``[B]`` for values ``[B, n]`` and noise ``[B, 2]``: tensors or arrays."""
+        # The largest float32 below 1 times n is below n in float32 too, for every n.
+        if isinstance(params, Tensor):
+            explores = noise[..., 0] < self._threshold
+            anywhere = (noise[..., 1] * self.num_params).long()
+            index = torch.where(explores, anywhere, params.argmax(-1))
+        else:
+            explores = noise[..., 0] < self._epsilon
+            anywhere = (noise[..., 1] * self.num_params).astype(np.int64)
+            index = np.where(explores, anywhere, params.argmax(-1))
+        return index + self.start if self.start else index
+
+    def array_sampler(self) -> Callable[[NDArray[Any], NDArray[Any]], Action]:
+        """`sample` itself: ε may change between two calls."""
+        return self.sample
+
+
+class EpsilonGreedyActor(NumpyActor):
+    """Decides for a whole rollout where it explores, and asks the network only where it must."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__(policy)
+        self._exploration: EpsilonGreedy = policy.distribution
+
+    def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Any:
+        """Draw the exploration of a rollout of shape (time, envs).
+
+        Returns:
+            A list with, for each step, either the action of everybody, int64 ``[N]``, or where
+            ``[N]`` and with which actions to explore; None for where, if nobody does.
+        """
+        distribution = self._exploration
+        noise = distribution.draw_noise(rng, shape)
+        explores = noise[..., 0] < distribution.epsilon
+        anywhere = (noise[..., 1] * distribution.num_params).astype(np.int64) + distribution.start
+        exploring = explores.sum(-1).tolist()
+        return [
+            action if many == len(action) else (where if many else None, action)
+            for many, where, action in zip(exploring, explores, anywhere, strict=True)
+        ]
+
+    def __call__(self, observation: Observation, noise: Any = None) -> Action:
+        """Act as `Actor` says."""
+        if noise is None:
+            return super().__call__(observation)
+        if isinstance(noise, tuple):
+            explores, anywhere = noise
+            action = super().__call__(observation)
+            if explores is None:
+                return action
+            if isinstance(action, Tensor):
+                return torch.where(torch.from_numpy(explores), torch.from_numpy(anywhere), action)
+            return np.where(explores, anywhere, action)
+        return torch.from_numpy(noise) if isinstance(observation, Tensor) else noise
