@@ -24,6 +24,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from hookrl import decompositions
 from hookrl.cuda_graph import CudaGraph
 from hookrl.decompositions import DECOMPOSITIONS
 from hookrl.errors import UserError
@@ -160,8 +161,8 @@ def _traced(
         with _StandIns():
             return function(*tensors)
 
-    decompositions = DECOMPOSITIONS if _kinds(fakes) <= {"cpu"} else {}
-    trace = make_fx(with_stand_ins, decompositions, _allow_non_fake_inputs=True)
+    faster = decompositions.CPU if _kinds(fakes) <= {"cpu"} else {}
+    trace = make_fx(with_stand_ins, faster, _allow_non_fake_inputs=True)
     try:
         with tracing, mode:
             return trace(*fakes)

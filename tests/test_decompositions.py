@@ -1,20 +1,84 @@
-"""The ways taken in captured graphs compute what the library does."""
+"""The other forms compute the same, and are taken for the layouts that they are meant for."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
-from hookrl.decompositions import DECOMPOSITIONS
+from hookrl import decompositions
 from hookrl.graph import Graph
 
-GENERATOR = torch.Generator().manual_seed(1)
+
+def matrices(rows: int, inner: int, columns: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(inner, rows, generator=generator), torch.randn(inner, columns)
+    return a.t(), b
 
 
-def random(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=GENERATOR)
+@pytest.mark.parametrize("columns", [2, 4, 63])
+def test_a_narrow_product_of_a_transposed_matrix_is_turned_round(columns: int) -> None:
+    a, b = matrices(64, 100, columns)
+    turned = decompositions.mm(a, b)
+    torch.testing.assert_close(turned, a @ b)
+    assert turned.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(64, 64), (4, 64), (64, 1)], ids=["square", "wide", "vector"]
+)
+def test_other_products_are_left_alone(rows: int, columns: int) -> None:
+    a, b = matrices(rows, 100, columns)
+    assert decompositions.mm(a, b) is NotImplemented
+
+
+def test_so_is_a_product_with_a_matrix_that_is_not_transposed() -> None:
+    a, b = matrices(64, 100, 4)
+    assert decompositions.mm(a.contiguous(), b) is NotImplemented
+
+
+def test_a_sum_with_factors_is_left_alone() -> None:
+    a, b = matrices(3, 5, 2)
+    assert decompositions.addmm(torch.ones(2), a, b, beta=0.5) is NotImplemented
+    assert decompositions.addmm(torch.ones(2), a, b, alpha=2.0) is NotImplemented
+
+
+def layer(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
+    """A layer's output, and the gradients of its parameters."""
+    with torch.enable_grad():
+        parameters = [weight.detach().requires_grad_(), bias.detach().requires_grad_()]
+        y = torch.nn.functional.linear(x, *parameters).square()
+        return [y.detach(), *torch.autograd.grad(y.sum(), parameters)]
+
+
+def check_layer() -> None:
+    inputs = [torch.randn(50, 4), torch.randn(16, 4), torch.randn(16)]
+    found, expected = Graph(layer, inputs)(*inputs), layer(*inputs)
+    for one, other in zip(found, expected, strict=True):
+        assert one.stride() == other.stride()
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_captured_layer_has_the_same_output_and_gradients() -> None:
+    check_layer()
+
+
+def test_it_has_when_compiled() -> None:
+    check_layer()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_graph_takes_the_other_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules: list[torch.fx.GraphModule] = []
+    monkeypatch.setattr("hookrl.graph._compiled", lambda module, _: modules.append(module))
+    Graph(layer, [torch.randn(50, 4), torch.randn(16, 4), torch.randn(16)])
+    products = [
+        tuple(node.meta["val"].shape)
+        for node in modules[0].graph.nodes
+        if node.target is torch.ops.aten.mm.default
+    ]
+    assert products == [(50, 16), (4, 16)]
 
 
 def check_tanh() -> None:
@@ -42,50 +106,3 @@ def test_its_gradient_is_that_of_the_librarys() -> None:
 
     x = torch.linspace(-5, 5, 101)
     torch.testing.assert_close(Graph(slope, [x])(x)[0], slope(x)[0], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("factors", [{}, {"beta": 2.0}, {"alpha": -0.5, "beta": 0.0}], ids=str)
-@pytest.mark.usefixtures("interpreted")
-def test_a_product_and_a_sum(factors: dict[str, float]) -> None:
-    inputs = [random(5), random(7, 3), random(3, 5)]
-    graph = Graph(lambda bias, a, b: [torch.addmm(bias, a, b, **factors)], inputs)
-    torch.testing.assert_close(graph(*inputs)[0], torch.addmm(*inputs, **factors))
-
-
-def gradient(rows: Tensor, inputs: Tensor) -> Tensor:
-    """Of the weight of a linear layer: ``[outputs, inputs]``."""
-    return torch.mm(rows.t(), inputs)
-
-
-@pytest.mark.parametrize(
-    ("outputs", "inputs", "is_turned"),
-    [(64, 4, True), (64, 24, True), (64, 25, False), (4, 4, False), (2, 64, False), (64, 1, False)],
-)
-def test_the_gradient_of_a_weight_with_few_columns_is_computed_as_its_transpose(
-    outputs: int, inputs: int, is_turned: bool
-) -> None:
-    a, b = random(32, outputs), random(32, inputs)
-    traced = make_fx(gradient, DECOMPOSITIONS)(a, b)
-    (product,) = (n for n in traced.graph.nodes if n.target is torch.ops.aten.mm.default)
-    shape = (inputs, outputs) if is_turned else (outputs, inputs)
-    assert product.meta["tensor_meta"].shape == shape
-    torch.testing.assert_close(traced(a, b), gradient(a, b))
-
-
-def test_no_other_product_is_turned() -> None:
-    a, b = random(64, 32), random(32, 4)
-    traced = make_fx(torch.mm, DECOMPOSITIONS)(a, b)
-    (product,) = (n for n in traced.graph.nodes if n.target is torch.ops.aten.mm.default)
-    assert product.meta["tensor_meta"].shape == (64, 4)
-
-
-def test_a_layer_learns_the_same_when_compiled() -> None:
-    def slopes(weight: Tensor, bias: Tensor, x: Tensor) -> list[Tensor]:
-        with torch.enable_grad():
-            leaves = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
-            loss = torch.nn.functional.linear(x, *leaves).tanh().square().sum()
-            return list(torch.autograd.grad(loss, leaves))
-
-    inputs = [random(64, 4), random(64), random(32, 4)]
-    for one, other in zip(Graph(slopes, inputs)(*inputs), slopes(*inputs), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
