@@ -37,9 +37,13 @@ def mm(a: Tensor, b: Tensor) -> Tensor:
 
 
 def addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """A product and a sum: a compiler adds the bias where the result is read, the library ahead."""
+    """A product, and a sum that is left to whoever reads it.
+
+    The library first writes the bias to every row; a compiler adds it in the kernel that follows.
+    """
     if beta == alpha == 1:
-        return torch.mm(a, b) + bias
+        # A difference: Inductor puts the sum of a product and a bias together again.
+        return torch.mm(a, b) - (-bias)
     return NotImplemented
 
 

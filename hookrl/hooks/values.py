@@ -14,8 +14,11 @@ import torch
 from tensordict import TensorDictBase
 from tensordict.utils import NestedKey, unravel_key
 
+from hookrl.batch_graph import BatchGraph
 from hookrl.errors import InvalidType
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+
+Judge = Callable[[TensorDictBase], list[torch.Tensor]]
 
 
 class JudgesActions(Protocol):
@@ -48,6 +51,9 @@ class ValueEstimation(TrainerHookBase):
         recompute_every: steps of the inner loop after which values and advantages are computed
             again with the parameters as they are then (Andrychowicz et al. 2021, 3.5); the
             log-probabilities stay those of the policy that acted. None: never.
+        compile: judge whole batches by compiled graphs, which take seconds to be made; final
+            observations, of which there are few and never equally many, are judged as ever.
+        warns: say so once if that cannot be.
     """
 
     writes = (
@@ -64,6 +70,8 @@ class ValueEstimation(TrainerHookBase):
         estimator: Callable[[TensorDictBase], TensorDictBase],
         *,
         recompute_every: int | None = None,
+        compile: bool = False,
+        warns: bool = True,
     ) -> None:
         self.actor_critic = actor_critic
         self.estimator = estimator
@@ -77,6 +85,13 @@ class ValueEstimation(TrainerHookBase):
             ("next", "terminated"),
         )
         self._steps = 0
+        self._judge: Judge = self._log_prob_and_value
+        self._value: Judge = self._value_alone
+        if compile:
+            self._judge, self._value = (
+                BatchGraph(judge, "judging batches", warns=warns)
+                for judge in (self._judge, self._value)
+            )
 
     def register(self, trainer: TrainerLike, name: str = "value_estimation") -> None:
         """Hang the estimation on ``batch_process``, its repetition on ``process_optim_batch``."""
@@ -96,11 +111,8 @@ class ValueEstimation(TrainerHookBase):
                 f"a batch of shape {tuple(batch.shape)} came to the value estimation: expected "
                 "[envs, time]."
             )
-        flat = batch.reshape(-1)
         if "action_log_prob" not in batch or "state_value" not in batch:
-            log_prob, _, value = self.actor_critic.evaluate_actions(
-                flat["observation"], flat["action"]
-            )
+            log_prob, value = self._judge(batch.select("observation", "action").reshape(-1))
             batch.setdefault("action_log_prob", log_prob.view(batch.shape))
             batch.setdefault("state_value", value.view(*batch.shape, 1))
         if ("next", "state_value") not in batch.keys(True):
@@ -111,11 +123,18 @@ class ValueEstimation(TrainerHookBase):
     def recompute(self, batch: TensorDictBase) -> None:
         """Judge the batch anew at the start of every epoch but the first."""
         if self._steps and self.recompute_every and self._steps % self.recompute_every == 0:
-            value = self.actor_critic.value(batch.reshape(-1)["observation"])
+            (value,) = self._value(batch.select("observation").reshape(-1))
             batch["state_value"] = value.view(*batch.shape, 1)
             batch["next", "state_value"] = self._next_values(batch)
             self.estimator(batch)
         self._steps += 1
+
+    def _log_prob_and_value(self, rows: TensorDictBase) -> list[torch.Tensor]:
+        log_prob, _, value = self.actor_critic.evaluate_actions(rows["observation"], rows["action"])
+        return [log_prob, value]
+
+    def _value_alone(self, rows: TensorDictBase) -> list[torch.Tensor]:
+        return [self.actor_critic.value(rows["observation"])]
 
     def _next_values(self, batch: TensorDictBase) -> torch.Tensor:
         value = batch["state_value"]

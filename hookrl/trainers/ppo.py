@@ -39,6 +39,7 @@ from hookrl.trainers.assembly import (
     register_run_hooks,
     trainer_options,
 )
+from hookrl.trainers.captured import CapturedStep
 from hookrl.trainers.configured import ConfiguredTrainer
 
 SCALED_REWARD = ("next", "scaled_reward")
@@ -105,6 +106,8 @@ class PPOTrainer(ConfiguredTrainer):
             loss_module.actor_critic,
             GAE(gamma, lmbda, reward_key=reward_key),
             recompute_every=minibatches if recompute_advantages else None,
+            compile=isinstance(self.step, CapturedStep),
+            warns=options.get("compile") is True,
         ).register(self)
         Minibatches(minibatches, epochs, keys=loss_module.in_keys).register(self)
         NaNGuard().register(self)

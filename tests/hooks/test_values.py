@@ -217,3 +217,44 @@ def test_without_recomputing_nothing_hangs_on_the_inner_loop():
     trainer = make_trainer(0)
     estimation(actor_critic()).register(trainer)
     assert list(trainer.hooks["process_optim_batch"]) == []
+
+
+def check_captured(space, recompute):
+    network, batch = actor_critic(space), random_batch(space=space)
+    expected = batch.clone()
+    captured, plain = (estimation(network, recompute_every=1, compile=c) for c in (True, False))
+    for hook, one in ((captured, batch), (plain, expected)):
+        hook(one)
+        if recompute:
+            hook.recompute(one)
+            one["state_value"].zero_()
+            hook.recompute(one)
+    for key in captured.writes:
+        torch.testing.assert_close(batch[key], expected[key])
+        assert not batch[key].requires_grad
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("recompute", [False, True], ids=["once", "again"])
+@pytest.mark.parametrize("space", [VECTOR, DICT], ids=["vector", "dict"])
+def test_a_captured_estimation_is_that_of_the_same_hook_uncaptured(space, recompute):
+    check_captured(space, recompute)
+
+
+def test_it_is_when_compiled():
+    check_captured(VECTOR, recompute=True)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_network_that_cannot_be_captured_is_asked_as_ever():
+    network, batch = actor_critic(), random_batch()
+    expected = estimation(network)(batch.clone())
+    forward = network.forward
+
+    def choosy(observation):
+        return forward(observation if observation.sum() > 0 else observation.clone())
+
+    network.forward = choosy
+    with pytest.warns(UserWarning, match="judging batches is not captured"):
+        estimation(network, compile=True)(batch)
+    assert torch.equal(batch["advantage"], expected["advantage"])

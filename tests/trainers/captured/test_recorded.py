@@ -58,13 +58,13 @@ def test_a_recorded_run_does_what_one_without_recording_does(
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_rollouts_of_tensor_environments_are_recorded_too(
+def test_rollouts_of_tensor_environments_and_values_are_recorded_too(
     recorded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {"vectorization_mode": "tensor", "compile": True, "total_frames": 800}
     trainer = build("ppo", **settings)
     trainer.train()
-    assert len(recorded) == 2
+    assert len(recorded) == 3
     monkeypatch.setattr(graph, "CudaGraph", lambda function: function)
     expected = build("ppo", **settings)
     expected.train()
