@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hookrl.models.distributions import Action, ActionDistribution
 from hookrl.models.encoders import FlattenEncoder, Observation
+from hookrl.models.layers import Linear, Tanh
 from hookrl.models.mlp import MLP
 
 Floats = NDArray[np.float32]
@@ -124,7 +125,7 @@ class NumpyActor:
         return (
             isinstance(policy.observation_space, spaces.Box)
             and layers is not None
-            and all(type(m) is nn.Linear or type(m) in _ACTIVATIONS for m in layers)
+            and all(type(m) in _LINEAR or type(m) in _ACTIVATIONS for m in layers)
             and all(
                 p.device.type == "cpu" and p.dtype == torch.float32 for p in policy.parameters()
             )
@@ -170,7 +171,12 @@ def _relu(x: Floats) -> None:
     np.maximum(x, 0.0, out=x)
 
 
-_ACTIVATIONS: dict[type[nn.Module], Callable[[Floats], None]] = {nn.Tanh: _tanh, nn.ReLU: _relu}
+_LINEAR = (nn.Linear, Linear)
+_ACTIVATIONS: dict[type[nn.Module], Callable[[Floats], None]] = {
+    nn.Tanh: _tanh,
+    Tanh: _tanh,
+    nn.ReLU: _relu,
+}
 """Activations that NumPy has, in place."""
 
 

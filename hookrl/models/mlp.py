@@ -11,9 +11,10 @@ from torch import nn
 
 from hookrl.errors import InvalidValue, did_you_mean
 from hookrl.models.initialization import initialization_named, own_generator
+from hookrl.models.layers import Linear, Tanh
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh,
+    "tanh": Tanh,
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "elu": nn.ELU,
@@ -76,11 +77,11 @@ class MLP(nn.Sequential):
         build = initialization_named(initialization, "MLP")
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers.append(build(nn.Linear, before, after, gain=math.sqrt(2), generator=generator))
+            layers.append(build(Linear, before, after, gain=math.sqrt(2), generator=generator))
             layers.append(ACTIVATIONS[activation]())
         if out_features is not None:
             layers.append(
-                build(nn.Linear, sizes[-1], out_features, gain=out_gain, generator=generator)
+                build(Linear, sizes[-1], out_features, gain=out_gain, generator=generator)
             )
         super().__init__(*layers)
         self.in_features = in_features
