@@ -26,7 +26,6 @@ from torch.utils._pytree import tree_map_only
 
 from hookrl import decompositions
 from hookrl.cuda_graph import CudaGraph
-from hookrl.decompositions import DECOMPOSITIONS
 from hookrl.errors import UserError
 
 _LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}

@@ -16,7 +16,7 @@ def matrices(rows: int, inner: int, columns: int) -> tuple[Tensor, Tensor]:
     return a.t(), b
 
 
-@pytest.mark.parametrize("columns", [2, 4, 63])
+@pytest.mark.parametrize("columns", [2, 4, 32])
 def test_a_narrow_product_of_a_transposed_matrix_is_turned_round(columns: int) -> None:
     a, b = matrices(64, 100, columns)
     turned = decompositions.mm(a, b)
@@ -25,7 +25,7 @@ def test_a_narrow_product_of_a_transposed_matrix_is_turned_round(columns: int) -
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns"), [(64, 64), (4, 64), (64, 1)], ids=["square", "wide", "vector"]
+    ("rows", "columns"), [(64, 33), (4, 64), (64, 1)], ids=["half as wide", "wide", "vector"]
 )
 def test_other_products_are_left_alone(rows: int, columns: int) -> None:
     a, b = matrices(rows, 100, columns)

@@ -62,6 +62,38 @@ def test_moved_weights_are_noticed() -> None:
     assert not graph.is_current
 
 
+def check_results_that_are_inputs() -> None:
+    def function(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+        y.add_(x)
+        doubled = x * 2
+        return [x, y, doubled, doubled[:2]]
+
+    x, y = torch.ones(4, 3), torch.zeros(4, 3)
+    graph = Graph(function, [x, y])
+    for times in (1, 2):
+        found = graph(x, y)
+        for one, other in zip(found, [x, x * times, x * 2, x[:2] * 2], strict=True):
+            torch.testing.assert_close(one, other)
+        assert found[0].data_ptr() == x.data_ptr()
+        assert found[1].data_ptr() == y.data_ptr()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_result_may_be_an_input() -> None:
+    check_results_that_are_inputs()
+
+
+def test_it_may_when_compiled() -> None:
+    check_results_that_are_inputs()
+
+
+def test_a_compiled_graph_is_called_without_the_compilers_wrappers() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    graph = Graph(learning(weight, torch.zeros(())), [ROWS, torch.tensor([0, 1])])
+    run = inspect.getclosurevars(graph._run).nonlocals["compiled"]
+    assert run.__qualname__.startswith("_wrap_func")
+
+
 def picking(rows: torch.Tensor, index: torch.Tensor) -> list[torch.Tensor]:
     """Tells long from short, which a graph cannot."""
     picked = rows[index]

@@ -11,7 +11,8 @@ from gymnasium import spaces
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from hookrl.models import EpsilonGreedy, NumpyActor, QNetwork, TorchActor
+from hookrl.models import NumpyActor, QNetwork, TorchActor
+from hookrl.models.epsilon_greedy import EpsilonGreedyActor
 from hookrl.models.layers import Linear
 
 BOX = spaces.Box(-1, 1, (4,))
