@@ -42,6 +42,8 @@ class Capture:
         self.plan: Plan = make_plan(hooks)
         self.selects = self.plan.select.start != self.plan.select.stop
         self.needs_sub_batch = self.plan.needs_sub_batch
+        self._selects_before = bool(hooks["process_optim_batch"].calls[self.plan.select_before])
+        self._runs_after = bool(hooks["post_optim"].calls[self.plan.post_optim_after])
         self._select = hooks["process_optim_batch"]
         self._post_loss = hooks["post_loss"]
         self._optimizer = hooks["optimizer"]
@@ -104,19 +106,20 @@ class Capture:
         try:
             for prepare in trainer.prepare_calls:
                 prepare()
-            value = self._select.replace(batch, part=plan.select_before)
+            value = batch
+            if self._selects_before:
+                value = self._select.replace(batch, part=plan.select_before)
         except StopIteration:
             return False
-        if any(getattr(owner, name) is None for owner, name in self.inputs):
-            return False
-        if not value.batch_size.numel():
+        own = [getattr(owner, name) for owner, name in self.inputs]
+        if any(tensor is None for tensor in own) or not value.batch_size.numel():
             return False
         if self._draw_noise is not None:
             self._draw_noise(value)
         for _, optimizer in self._optimizers:
             optimizer.take_up_rates()
         try:
-            step, inputs = self._step_for(value, index)
+            step, inputs = self._step_for(value, own, index)
         except NotCapturable as error:
             raise Refused(self._select.replace(value, part=plan.select), error) from None
         step(inputs)
@@ -127,13 +130,22 @@ class Capture:
         sub_batch = step.sub_batch(value) if self.needs_sub_batch else None
         for place in plan.deferred:
             sub_batch = self._post_loss.replace(sub_batch, part=slice(place, place + 1))
-        self._post_optim.run(part=plan.post_optim_after)
+        if self._runs_after:
+            self._post_optim.run(part=plan.post_optim_after)
         if self.needs_sub_batch:
             self._post_optim_log.collect(sub_batch, trainer.log)
         return True
 
-    def _step_for(self, value: TensorDictBase, index: int) -> tuple[TracedStep, list[torch.Tensor]]:
-        """The graph for such a sub-batch, and what it receives."""
+    def _step_for(
+        self, value: TensorDictBase, own: list[torch.Tensor], index: int
+    ) -> tuple[TracedStep, list[torch.Tensor]]:
+        """The graph for such a sub-batch, and what it receives.
+
+        Args:
+            value: what the first captured operation receives.
+            own: what hooks have prepared, in the order of `inputs`.
+            index: of the step.
+        """
         if value is not self._last_value or self.plan.select.start:
             self._last_value, self._last_leaves = value, leaves_of(value)
             layout = tuple((key, leaf.shape, leaf.dtype) for key, leaf in self._last_leaves)
@@ -143,17 +155,15 @@ class Capture:
                 for place, (owner, name) in enumerate(self.inputs)
                 if name in getattr(owner, "varying", ())
             ]
-        own = [getattr(owner, name) for owner, name in self.inputs]
         if self._device.type != "cpu":  # what the host prepared is not there yet
             own = [tensor.to(self._device, non_blocking=True) for tensor in own]
         inputs = own + [leaf for _, leaf in self._last_leaves]
-        shapes = tuple(
-            tensor.shape[1:] if place in self.varying else tensor.shape
-            for place, tensor in enumerate(own)
-        )
-        steps = self._last_steps.setdefault((*self.varying, shapes), [])
+        shapes = [tensor.shape for tensor in own]
+        for place in self.varying:
+            shapes[place] = shapes[place][1:]
+        steps = self._last_steps.setdefault((*self.varying, *shapes), [])
         for step in steps:
-            if step.graph.fits(own):
+            if not self.varying or step.graph.fits(own):
                 return step, inputs
         steps.append(TracedStep(self, value, self._last_leaves, own, index))
         return steps[-1], inputs
