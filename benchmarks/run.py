@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clock import BEGINNING
 from benchmarks.machine import missing, processors
 from benchmarks.report import RESULTS_DIR, write_report
 from benchmarks.results import open_results
@@ -36,15 +37,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in options.works if name not in WORKS]
     if unknown:
         parser.error(f"unknown work {unknown[0]!r}: expected one of {', '.join(WORKS)}.")
+    chosen = [WORKS[name] for name in options.works or WORKS]
+    for work in chosen:
+        frames, starts = options.frames or work.config.total_frames, learning_starts(work)
+        if starts >= BEGINNING * frames:
+            parser.error(
+                f"--frames {frames} of {work.name}: expected more than {starts / BEGINNING:,.0f}, "
+                f"since learning starts at {starts:,} and the first {BEGINNING:.0%} are left out."
+            )
     failed = False
-    for name in options.works or WORKS:
-        work = WORKS[name]
+    for work in chosen:
         if work.threads > processors():
-            print(f"{name}: left out, since it needs {work.threads} processors.")
+            print(f"{work.name}: left out, since it needs {work.threads} processors.")
             continue
         failed |= not measure_work(work, options)
     print(write_report(options.results))
     return 1 if failed else 0
+
+
+def learning_starts(work: Work) -> int:
+    """Return the frames after which there is learning at all, and graphs are made."""
+    replay = getattr(work.config, "replay", None)
+    return 0 if replay is None else replay.learning_starts
 
 
 def measure_work(work: Work, options: argparse.Namespace) -> bool:

@@ -110,3 +110,18 @@ def test_works_that_need_more_processors_are_left_out(made, tmp_path, capsys, mo
     run.main(["ppo_tensor_cartpole_2_threads", "--results", str(tmp_path / "results")])
     assert "needs 2 processors" in capsys.readouterr().out
     assert not made[0]
+
+
+def test_a_run_that_is_over_before_it_learns_is_refused(tmp_path, capsys):
+    arguments = ["sac_halfcheetah", "--results", str(tmp_path), "--frames"]
+    with pytest.raises(SystemExit):
+        run.main([*arguments, "5000"])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith(
+        "--frames 5000 of sac_halfcheetah: expected more than 5,000, since learning starts at "
+        "1,000 and the first 20% are left out."
+    )
+
+
+def test_every_work_learns_before_it_is_timed(made, tmp_path):
+    assert run.main([*WORKS, "--results", str(tmp_path), "--sides", "rsl-rl"]) == 0
