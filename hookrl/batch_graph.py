@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +12,24 @@ from tensordict import TensorDict, TensorDictBase
 
 from hookrl.graph import Graph, NotCapturable
 
+Leaves = list[tuple[Any, torch.Tensor]]
+
+_CHANGES = 3
+"""How often the tensors of a module may be replaced before nothing is captured any more."""
+
 
 class BatchGraph:
     """Computes tensors from the entries of a batch, without gradients.
 
-    A graph is made at the first batch, and one more for each new layout of it: shapes, types and
-    names of the entries. Tensors that the function finds elsewhere, such as parameters, are read
-    where they lie; what it finds as numbers is part of the graph.
+    A graph is made at the first batch, and one more for each new layout of it: names, shapes, types
+    and places of the entries. Tensors that the function finds elsewhere, such as parameters, are
+    read where they lie; what it finds as numbers is part of the graph.
 
     Args:
         function: from a TensorDict to tensors; pure tensor code.
         what: it does, for the warning: "judging batches", say.
+        module: what the function computes with. If a tensor of it is replaced by another one, or
+            its training mode changes, graphs are made anew.
         warns: say so once if it is carried out as it is after all.
     """
 
@@ -30,12 +38,16 @@ class BatchGraph:
         function: Callable[[TensorDictBase], list[torch.Tensor]],
         what: str,
         *,
+        module: Any = None,
         warns: bool = True,
     ) -> None:
         self._function = function
         self._what = what
+        self._module = module if isinstance(module, torch.nn.Module) else None
         self._warns = warns
         self._graphs: dict[Any, Graph] = {}
+        self._found: Any = None
+        self._changes = -1
         self.refused: str | None = None
         """Why the function is carried out as it is; None: it is not."""
 
@@ -52,23 +64,58 @@ class BatchGraph:
             return self._function(batch)
 
     def _captured(self, batch: TensorDictBase) -> list[torch.Tensor]:
-        entries = dict(batch.items(include_nested=True, leaves_only=True))
-        if not all(isinstance(entry, torch.Tensor) for entry in entries.values()):
-            raise NotCapturable("a batch has entries that are no tensors")
-        leaves = list(entries.values())
+        self._look_at_module()
+        entries = leaves_of(batch)
+        keys, leaves = [key for key, _ in entries], [leaf for _, leaf in entries]
         layout = (
             batch.batch_size,
-            *((key, leaf.shape, leaf.dtype) for key, leaf in entries.items()),
+            *((key, one.shape, one.stride(), one.dtype, one.device) for key, one in entries),
         )
         graph = self._graphs.get(layout)
         if graph is None or not graph.is_current:
 
             def function(*tensors: torch.Tensor) -> list[torch.Tensor]:
                 value = TensorDict({}, batch_size=batch.batch_size)
-                for key, tensor in zip(entries, tensors, strict=True):
+                for key, tensor in zip(keys, tensors, strict=True):
                     value.set(key, tensor)
                 with torch.no_grad():
                     return self._function(value)
 
             graph = self._graphs[layout] = Graph(function, leaves)
         return list(graph(*leaves))
+
+    def _look_at_module(self) -> None:
+        """Forget graphs that read tensors which the module no longer has."""
+        module = self._module
+        if module is None:
+            return
+        tensors = itertools.chain(module.parameters(), module.buffers())
+        # No other tensor can lie there: the graphs hold on to those that they read.
+        found = (module.training, [tensor.data_ptr() for tensor in tensors])
+        if found != self._found:
+            self._graphs.clear()
+            self._found = found
+            self._changes += 1
+            if self._changes > _CHANGES:
+                raise NotCapturable(
+                    f"tensors of its {type(module).__name__} were replaced {self._changes} times, "
+                    "each of which compiles"
+                )
+
+
+def leaves_of(value: TensorDictBase) -> Leaves:
+    """The tensors in a TensorDict, by their keys.
+
+    Raises:
+        NotCapturable: if there is something else in it.
+    """
+    found: Leaves = []
+    for key, entry in value.items():
+        if isinstance(entry, torch.Tensor):
+            found.append((key, entry))
+        elif isinstance(entry, TensorDictBase):
+            inner = leaves_of(entry)
+            found += [((key, *k) if isinstance(k, tuple) else (key, k), leaf) for k, leaf in inner]
+        else:
+            raise NotCapturable(f"the entry {key!r} is a {type(entry).__name__}: expected tensors")
+    return found

@@ -30,7 +30,6 @@ from hookrl.errors import UserError
 
 _LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}
 
-
 tracing = threading.RLock()
 """Held while a function is traced and compiled, which replaces methods of `torch.nn.Module` for the
 whole process, and by who calls modules in another thread."""
@@ -261,11 +260,11 @@ def _results(module: GraphModule) -> list[Any]:
 def _may_alias(module: GraphModule) -> bool:
     """Whether a result could lie in the memory of an input or of another result."""
     results = _results(module)
-    if not all(isinstance(node, Node) for node in results):
-        return True
     inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
-    places = [node.meta["val"].untyped_storage()._cdata for node in (*results, *inputs)]
-    return len(set(places)) < len(places)
+    values = [node.meta.get("val") if isinstance(node, Node) else None for node in results + inputs]
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    places = {tensor.untyped_storage()._cdata for tensor in tensors}
+    return len(places) < len(values)
 
 
 def _kinds(tensors: Sequence[torch.Tensor]) -> set[str]:

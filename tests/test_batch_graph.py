@@ -11,11 +11,9 @@ from tensordict import TensorDict, TensorDictBase
 from hookrl.batch_graph import BatchGraph
 
 
-def rows(count: int = 4) -> TensorDict:
-    return TensorDict(
-        {"x": torch.arange(3.0 * count).view(count, 3), "deep": {"y": torch.ones(count, 3)}},
-        batch_size=[count],
-    )
+def rows(count: int = 4, start: float = 0.0) -> TensorDict:
+    x = torch.arange(3.0 * count).view(count, 3) + start
+    return TensorDict({"x": x, "deep": {"y": x.sin()}}, batch_size=[count])
 
 
 def weighing(weight: torch.Tensor):
@@ -28,8 +26,8 @@ def weighing(weight: torch.Tensor):
 def check_computes() -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
     graph = BatchGraph(weighing(weight), "weighing")
-    for count in (4, 4, 6):
-        batch = rows(count)
+    for start, count in enumerate((4, 4, 6)):
+        batch = rows(count, start)
         for found, expected in zip(graph(batch), weighing(weight)(batch), strict=True):
             torch.testing.assert_close(found, expected.detach())
             assert not found.requires_grad
@@ -87,3 +85,38 @@ def test_what_cannot_be_captured_is_carried_out_as_it_is_and_said_once() -> None
     assert graph.refused
     assert not found[0].requires_grad
     torch.testing.assert_close(found[0], function(rows())[0].detach())
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_every_tensor_of_the_module_may_be_replaced() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 2))
+    graph = BatchGraph(lambda batch: [module(batch["x"])], "passing", module=module)
+    graph(rows())
+    module[1].weight.data = torch.ones(2, 3)
+    torch.testing.assert_close(graph(rows())[0], module(rows()["x"]).detach())
+    module[1] = torch.nn.Linear(3, 2)
+    torch.testing.assert_close(graph(rows())[0], module(rows()["x"]).detach())
+    assert graph.refused is None
+    module[0].bias.data = torch.ones(3)
+    graph(rows())
+    module[0].bias.data = torch.zeros(3)
+    with pytest.warns(UserWarning, match="tensors of its Sequential were replaced 4 times"):
+        found = graph(rows())
+    torch.testing.assert_close(found[0], module(rows()["x"]).detach())
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_the_training_mode_of_the_module_is_seen() -> None:
+    module = torch.nn.Dropout(1.0)
+    graph = BatchGraph(lambda batch: [module(batch["x"])], "dropping", module=module)
+    assert not graph(rows())[0].any()
+    module.eval()
+    assert torch.equal(graph(rows())[0], rows()["x"])
+
+
+def test_entries_may_lie_otherwise_than_before() -> None:
+    graph = BatchGraph(lambda batch: [batch["x"] * 2], "doubling")
+    wide = torch.arange(20.0).view(4, 5)
+    for x in (wide[:, :3].clone(), wide[:, :3], wide[:, ::2]):
+        torch.testing.assert_close(graph(TensorDict({"x": x}, batch_size=[4]))[0], x * 2)
+    assert graph.refused is None

@@ -19,6 +19,7 @@ from tensordict import TensorDict
 from hookrl.collectors.actors import TensorDictActor
 from hookrl.collectors.base import Collector
 from hookrl.collectors.vector import VectorCollector
+from hookrl.envs.snapshots import ReplayDiffers
 from hookrl.errors import InvalidType
 from hookrl.graph import tracing
 from hookrl.state import same_keys
@@ -39,8 +40,9 @@ class OverlappedCollector(Collector):
             out last.
 
     Raises:
-        InvalidType: for another kind of collector, a policy that draws from the generators of the
-            process, of which a thread would draw at times of its own, or one that has no copies.
+        InvalidType: for another kind of collector, a policy that takes TensorDicts, since those
+            draw from the generators of the process, which a thread would do at times of its own, or
+            one that has no copies.
     """
 
     policy_lag = 1
@@ -64,7 +66,7 @@ class OverlappedCollector(Collector):
         self.transform = collector.transform
         """What the policy sees of observations, as it was behind the last batch."""
         collector.transform = copy.deepcopy(self.transform)
-        collector.act_by(self._policy_now())
+        self._policy_now()  # if it has no copies, here
         self._in_flight: Future[TensorDict] | None = None
 
     @property
@@ -83,21 +85,21 @@ class OverlappedCollector(Collector):
 
         Raises:
             Exception: what collecting it raised, with the traceback of the thread; the next call
-                begins anew.
+                goes on from where the environments are then.
         """
         if self._in_flight is None:
             _copy_state(self.transform, self.collector.transform)
-            self._in_flight = self._begin()
+            self._in_flight = self._begin(self._policy_now())
         self._wait()
+        policy = self._policy_now()
         landed, self._in_flight = self._in_flight, None
         batch = landed.result()
         _copy_state(self.collector.transform, self.transform)
-        self._in_flight = self._begin()
+        self._in_flight = self._begin(policy)
         return batch
 
-    def _begin(self) -> Future[TensorDict]:
-        """Collect a batch in a thread, by the policy as it is now."""
-        policy = self._policy_now()
+    def _begin(self, policy: Any) -> Future[TensorDict]:
+        """Collect a batch in a thread, by a policy that nobody else has."""
         self.collector.act_by(policy)
         future = Future[TensorDict]()
 
@@ -164,7 +166,11 @@ class OverlappedCollector(Collector):
         if self.transform is not None:
             copy.deepcopy(self.transform).load_state_dict(state["transform"])  # if it refuses, here
         self._wait()
-        self.collector.load_state_dict(state["collector"])
+        try:
+            self.collector.load_state_dict(state["collector"])
+        except ReplayDiffers:  # the environments have begun anew
+            self._in_flight = None
+            raise
         if self.transform is not None:
             self.transform.load_state_dict(state["transform"])
         self._in_flight = None
@@ -182,4 +188,5 @@ class OverlappedCollector(Collector):
 def _copy_state(source: Any, target: Any) -> None:
     """Bring one transform to the state of another, if there are any."""
     if source is not None:
-        target.load_state_dict(source.state_dict())
+        # A copy: a state may be the arrays themselves, which the thread goes on writing.
+        target.load_state_dict(copy.deepcopy(source.state_dict()))

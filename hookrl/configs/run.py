@@ -61,7 +61,8 @@ class RunConfig:
     networks. auto: if more than 20,000 of them are planned."""
     overlap_collection: bool = False
     """Whether the next batch is collected, in a thread, while the last one is learned from: a
-    policy lag of one batch. It saves time where environments are slow, and takes a processor."""
+    policy lag of one batch. It saves time where environments wait, or run in processes of their
+    own, and takes a processor."""
     device: str = "cpu"
     """Device of the networks, as torch calls it."""
 

@@ -18,7 +18,7 @@ class SerialVectorEnv(SyncVectorEnv):
     Where observations and actions are one array each, what it adds to the sub-environments' own
     time is a third of gymnasium's: observations are written straight into the array that is
     returned, and infos are not gathered. The sub-environments see the same calls. What a step
-    returns is overwritten by the next one.
+    returns is overwritten by the next one, and by a reset.
 
     Args:
         env_fns: one function for each environment.

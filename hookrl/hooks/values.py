@@ -89,7 +89,7 @@ class ValueEstimation(TrainerHookBase):
         self._value: Judge = self._value_alone
         if compile:
             self._judge, self._value = (
-                BatchGraph(judge, "judging batches", warns=warns)
+                BatchGraph(judge, "judging batches", module=actor_critic, warns=warns)
                 for judge in (self._judge, self._value)
             )
 
@@ -111,10 +111,12 @@ class ValueEstimation(TrainerHookBase):
                 f"a batch of shape {tuple(batch.shape)} came to the value estimation: expected "
                 "[envs, time]."
             )
-        if "action_log_prob" not in batch or "state_value" not in batch:
+        if "action_log_prob" not in batch:
             log_prob, value = self._judge(batch.select("observation", "action").reshape(-1))
-            batch.setdefault("action_log_prob", log_prob.view(batch.shape))
+            batch["action_log_prob"] = log_prob.view(batch.shape)
             batch.setdefault("state_value", value.view(*batch.shape, 1))
+        elif "state_value" not in batch:
+            batch["state_value"] = self._values_of(batch)
         if ("next", "state_value") not in batch.keys(True):
             batch["next", "state_value"] = self._next_values(batch)
         return self.estimator(batch)
@@ -123,11 +125,14 @@ class ValueEstimation(TrainerHookBase):
     def recompute(self, batch: TensorDictBase) -> None:
         """Judge the batch anew at the start of every epoch but the first."""
         if self._steps and self.recompute_every and self._steps % self.recompute_every == 0:
-            (value,) = self._value(batch.select("observation").reshape(-1))
-            batch["state_value"] = value.view(*batch.shape, 1)
+            batch["state_value"] = self._values_of(batch)
             batch["next", "state_value"] = self._next_values(batch)
             self.estimator(batch)
         self._steps += 1
+
+    def _values_of(self, batch: TensorDictBase) -> torch.Tensor:
+        (value,) = self._value(batch.select("observation").reshape(-1))
+        return value.view(*batch.shape, 1)
 
     def _log_prob_and_value(self, rows: TensorDictBase) -> list[torch.Tensor]:
         log_prob, _, value = self.actor_critic.evaluate_actions(rows["observation"], rows["action"])

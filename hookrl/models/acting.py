@@ -191,9 +191,10 @@ def _layers(policy: Policy) -> list[nn.Module] | None:
 
 
 def _place(layer: nn.Module) -> Any:
-    """Where a layer's parameters lie, or which activation it is."""
-    # Asking a module for an attribute takes as long as all the rest.
-    return [p.data_ptr() for p in layer._parameters.values() if p is not None] or type(layer)
+    """Where what a layer computes with lies, or which activation it is."""
+    if isinstance(layer, nn.Linear):  # its weight need not be a parameter: pruning computes it
+        return layer.weight.data_ptr(), layer.bias.data_ptr()
+    return type(layer)
 
 
 def _numpy_steps(

@@ -39,7 +39,7 @@ class EpsilonGreedy(ActionDistribution):
 
     @property
     def epsilon(self) -> float:
-        """Probability of a random action, read at each call."""
+        """Probability of a random action, for the rollouts that begin from now on."""
         return self._epsilon
 
     @epsilon.setter

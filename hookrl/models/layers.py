@@ -1,8 +1,8 @@
 """Layers of torch that compute large batches on a CPU in forms that are faster there.
 
 They are the layers that they are named after: parameters, names and layouts are the same, and the
-results are to rounding. Which form is taken depends on shapes alone. What is traced or compiled is
-left to the compiler, which has forms of its own.
+results are to rounding. Which form is taken depends on shapes alone. Stand-ins, on which graphs are
+traced, are left to the compiler, which has forms of its own.
 """
 
 from __future__ import annotations

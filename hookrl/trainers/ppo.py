@@ -90,6 +90,14 @@ class PPOTrainer(ConfiguredTrainer):
                     f"{attribute!r}: expected one like hookrl.objectives.ClipPPOLoss; any other "
                     "loss fits a plain Trainer with hooks of its own."
                 )
+        policy = getattr(collector, "policy", None)
+        if getattr(collector, "policy_lag", 0) and not hasattr(policy, "evaluate_actions"):
+            raise InvalidType(
+                f"the policy of an overlapped collector of a PPOTrainer is a "
+                f"{type(policy).__name__} without 'evaluate_actions': expected one that can say "
+                "how likely its actions were, such as hookrl.models.ActorCritic, since the network "
+                "that learns is another one by then."
+            )
         super().__init__(
             collector=collector,
             total_frames=total_frames,

@@ -23,7 +23,7 @@ from hookrl.collectors import ObservationNormalizer, OverlappedCollector, Vector
 from hookrl.envs import make_env
 from hookrl.envs.tensor import make
 from hookrl.errors import InvalidType, InvalidValue, MissingKey
-from hookrl.graph import tracing
+from hookrl.graph import Graph
 from hookrl.hooks.denormals import flushes_denormals
 from hookrl.models import ActorCritic, QNetwork, SquashedGaussianPolicy
 
@@ -180,15 +180,53 @@ def test_a_thread_computes_as_the_one_that_asked() -> None:
     assert set(seen[two_batches:]) == {("collector", 1), False}
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_nothing_is_collected_while_a_graph_is_traced() -> None:
     collector = overlapped(policy_of())
     collector.collect()
     collector.state_dict()  # has waited for the second
-    with tracing:
-        collector.collect()
+    done: list[bool] = []
+
+    def slow(x: torch.Tensor) -> list[torch.Tensor]:
+        handing_out = threading.Thread(target=collector.collect)  # it begins the next one
+        handing_out.start()
+        handing_out.join()
         time.sleep(0.1)
-        assert not collector._in_flight.done()
+        done.append(collector._in_flight.done())
+        return [x + 1]
+
+    Graph(slow, [torch.ones(2)])
+    assert done == [False]
     collector.collect()
+    collector.shutdown()
+
+
+class Shifting:
+    """A transform whose state is its own array, and which keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.shift = np.zeros(4, np.float32)
+
+    def __call__(self, observation: Any) -> Any:
+        self.shift += 1
+        return observation + self.shift
+
+    frozen = __call__
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"shift": self.shift}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.shift = state["shift"]
+
+
+def test_a_transform_may_hand_out_its_own_arrays() -> None:
+    public = Shifting()
+    collector = overlapped(policy_of(), transform=public)
+    collector.collect()
+    behind = public.shift.copy()
+    collector.state_dict()  # waits for the next batch
+    assert (public.shift == behind).all()
     collector.shutdown()
 
 

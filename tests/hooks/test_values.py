@@ -220,18 +220,21 @@ def test_without_recomputing_nothing_hangs_on_the_inner_loop():
 
 
 def check_captured(space, recompute):
-    network, batch = actor_critic(space), random_batch(space=space)
-    expected = batch.clone()
+    network = actor_critic(space)
     captured, plain = (estimation(network, recompute_every=1, compile=c) for c in (True, False))
-    for hook, one in ((captured, batch), (plain, expected)):
-        hook(one)
-        if recompute:
-            hook.recompute(one)
-            one["state_value"].zero_()
-            hook.recompute(one)
-    for key in captured.writes:
-        torch.testing.assert_close(batch[key], expected[key])
-        assert not batch[key].requires_grad
+    for seed in (0, 1):
+        batch = random_batch(space=space, seed=seed)
+        expected = batch.clone()
+        for hook, one in ((captured, batch), (plain, expected)):
+            hook(one)
+            if recompute:
+                hook.recompute(one)
+                one["state_value"].zero_()
+                hook.recompute(one)
+        for key in captured.writes:
+            torch.testing.assert_close(batch[key], expected[key])
+            assert not batch[key].requires_grad
+    assert captured._judge.refused is captured._value.refused is None
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import nn
+from torch.nn.utils import prune
 
 from hookrl.models import ActorCritic, NumpyActor, TorchActor
 
@@ -107,6 +108,18 @@ def test_actor_sees_replaced_parameters_after_a_refresh(actor_class: Any) -> Non
     actor = actor_class(network)
     for parameter in network.parameters():
         parameter.data = parameter.data / 2
+    actor.refresh()
+    assert_acts_like(network, actor)
+
+
+def test_actor_sees_pruned_weights_after_a_refresh() -> None:
+    network = network_for(ACTIONS["box"])
+    layer = network.policy_path()[-1][0]
+    prune.l1_unstructured(layer, "weight", amount=0.5)
+    actor = NumpyActor(network)
+    with torch.no_grad():
+        layer.weight_orig.mul_(2)
+        network.policy_params(torch.as_tensor(observations(2)))  # applies the mask anew
     actor.refresh()
     assert_acts_like(network, actor)
 

@@ -31,6 +31,26 @@ def indifferent():
     return policy
 
 
+class Judgeless:
+    """Acts as a policy does, and cannot say how likely its actions were."""
+
+    def __init__(self, policy):
+        self.actor = policy.actor
+
+
+def test_ppo_asks_for_a_policy_that_judges_its_actions():
+    policy = indifferent()
+    collector = VectorCollector("CartPole-v1", Judgeless(policy), frames_per_batch=40, num_envs=2)
+    with pytest.raises(InvalidType, match="a Judgeless without 'evaluate_actions'"):
+        PPOTrainer(
+            collector=OverlappedCollector(collector),
+            total_frames=160,
+            loss_module=ClipPPOLoss(policy),
+            optimizer=torch.optim.SGD(policy.parameters(), lr=0.0),
+        )
+    collector.shutdown()
+
+
 def test_the_ratio_is_that_of_the_policy_that_acted():
     policy = indifferent()
     collector = VectorCollector("CartPole-v1", policy, frames_per_batch=40, num_envs=2)

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from tensordict import TensorDictBase
 
+from hookrl.batch_graph import Leaves, leaves_of
 from hookrl.graph import NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.trainers.captured.optimizers import TracedAdam
 from hookrl.trainers.captured.plan import Plan, make_plan
-from hookrl.trainers.captured.traced import Leaves, Outcome, TracedStep, leaves_of
+from hookrl.trainers.captured.traced import Outcome, TracedStep
 from hookrl.trainers.step import StepHost, checked_losses
 
 
@@ -148,7 +149,9 @@ class Capture:
         """
         if value is not self._last_value or self.plan.select.start:
             self._last_value, self._last_leaves = value, leaves_of(value)
-            layout = tuple((key, leaf.shape, leaf.dtype) for key, leaf in self._last_leaves)
+            layout = tuple(
+                (key, leaf.shape, leaf.stride(), leaf.dtype) for key, leaf in self._last_leaves
+            )
             self._last_steps = self._steps.setdefault((value.batch_size, layout), {})
             self.varying = [
                 place

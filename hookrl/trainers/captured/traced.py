@@ -9,10 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from tensordict import TensorDict, TensorDictBase
 
-from hookrl.graph import Graph, NotCapturable
+from hookrl.batch_graph import Leaves, leaves_of
+from hookrl.graph import Graph
 from hookrl.tensordicts import assembled
-
-Leaves = list[tuple[Any, torch.Tensor]]
 
 
 class Outcome(NamedTuple):
@@ -146,21 +145,3 @@ class TracedStep:
             return result
 
         return function
-
-
-def leaves_of(value: TensorDictBase) -> Leaves:
-    """The tensors in a TensorDict, by their keys.
-
-    Raises:
-        NotCapturable: if there is something else in it.
-    """
-    found: Leaves = []
-    for key, entry in value.items():
-        if isinstance(entry, torch.Tensor):
-            found.append((key, entry))
-        elif isinstance(entry, TensorDictBase):
-            inner = leaves_of(entry)
-            found += [((key, *k) if isinstance(k, tuple) else (key, k), leaf) for k, leaf in inner]
-        else:
-            raise NotCapturable(f"the entry {key!r} is a {type(entry).__name__}: expected tensors")
-    return found
