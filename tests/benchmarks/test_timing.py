@@ -12,7 +12,7 @@ def test_ways_take_turns_and_each_begins_a_round(monkeypatch):
     calls = []
     ways = {name: lambda name=name: calls.append(name) for name in "abc"}
     seconds = in_turn(ways, 3, prepare=lambda: calls.append("-"))
-    assert "".join(calls) == "-a-b-c-b-c-a-c-a-b"
+    assert "".join(calls) == "".join(f"-{name}-{name}" for name in "abcbcacab")
     assert seconds == {name: [1, 1, 1] for name in "abc"}
 
 
