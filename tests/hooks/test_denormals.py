@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from toys import make_trainer
@@ -28,6 +32,29 @@ def test_denormals_are_zero_while_training_and_only_then():
     trainer.train()
     assert seen == [True]
     assert not flushes_denormals()
+
+
+THREADS = """
+import torch
+from hookrl.hooks.denormals import flush_denormals
+
+torch.set_num_threads(4)
+tiny = torch.full((2**20,), 1e-39)
+for flush in (False, True, False):
+    flush_denormals(flush)
+    print(int((tiny * 0.5).count_nonzero()))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GNU's OpenMP")
+def test_torchs_further_threads_do_the_same():
+    run = subprocess.run(
+        [sys.executable, "-c", THREADS],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    assert run.stdout.split() == [b"1048576", b"0", b"1048576"]
 
 
 def test_they_are_back_after_an_exception():
