@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import chosen
 from benchmarks.clock import BEGINNING
 from benchmarks.machine import describe_machine, package_versions
 from benchmarks.processors import use_processors
@@ -151,9 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS_DIR, help="where JSON is kept")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.works if name not in WORKS]
-    if unknown:
-        parser.error(f"unknown work {unknown[0]!r}: expected one of {', '.join(WORKS)}.")
+    options.works = chosen(parser, "work", options.works, WORKS)
     if options.worker:
         work = WORKS[options.works[0]]
         use_processors(work.threads)
@@ -161,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         side = work.side(options.sides[0])
         print(json.dumps(measure(work, side, frames, min(work.warm_up, frames))))
         return
-    for name in options.works or WORKS:
+    for name in options.works:
         for side in WORKS[name].sides:
             if side.ours and (not options.sides or side.name in options.sides):
                 _store(options.results, name, side, _run(name, side, options.frames))

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import chosen
 from benchmarks.clock import BEGINNING
 from benchmarks.machine import missing, processors
 from benchmarks.report import RESULTS_DIR, write_report
@@ -34,11 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, store and report; the exit code is 1 if a run failed."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.works if name not in WORKS]
-    if unknown:
-        parser.error(f"unknown work {unknown[0]!r}: expected one of {', '.join(WORKS)}.")
-    chosen = [WORKS[name] for name in options.works or WORKS]
-    for work in chosen:
+    works = [WORKS[name] for name in chosen(parser, "work", options.works, WORKS)]
+    for work in works:
         frames, starts = options.frames or work.config.total_frames, learning_starts(work)
         if starts >= BEGINNING * frames:
             parser.error(
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"since learning starts at {starts:,} and the first {BEGINNING:.0%} are left out."
             )
     failed = False
-    for work in chosen:
+    for work in works:
         if work.threads > processors():
             print(f"{work.name}: left out, since it needs {work.threads} processors.")
             continue

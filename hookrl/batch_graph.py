@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -75,11 +75,8 @@ class BatchGraph:
         if graph is None or not graph.is_current:
 
             def function(*tensors: torch.Tensor) -> list[torch.Tensor]:
-                value = TensorDict({}, batch_size=batch.batch_size)
-                for key, tensor in zip(keys, tensors, strict=True):
-                    value.set(key, tensor)
                 with torch.no_grad():
-                    return self._function(value)
+                    return self._function(of_leaves(keys, tensors, batch.batch_size))
 
             graph = self._graphs[layout] = Graph(function, leaves)
         return list(graph(*leaves))
@@ -119,3 +116,13 @@ def leaves_of(value: TensorDictBase) -> Leaves:
         else:
             raise NotCapturable(f"the entry {key!r} is a {type(entry).__name__}: expected tensors")
     return found
+
+
+def of_leaves(
+    keys: Sequence[Any], tensors: Sequence[torch.Tensor], batch_size: torch.Size
+) -> TensorDict:
+    """The inverse: a TensorDict that has the tensors under these keys."""
+    value = TensorDict({}, batch_size=batch_size)
+    for key, tensor in zip(keys, tensors, strict=True):
+        value.set(key, tensor)
+    return value

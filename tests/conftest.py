@@ -15,3 +15,10 @@ settings.load_profile("hookrl")
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs are traced but run operation by operation: compiling one takes seconds."""
     monkeypatch.setattr(graph, "_compiled", lambda module, examples: lambda inputs: module(*inputs))
+
+
+@pytest.fixture(params=["interpreted", "compiled"])
+def either_way(request: pytest.FixtureRequest) -> None:
+    """The test is run twice: with graphs that are interpreted, and with compiled ones."""
+    if request.param == "interpreted":
+        request.getfixturevalue("interpreted")

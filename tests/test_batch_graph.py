@@ -23,7 +23,8 @@ def weighing(weight: torch.Tensor):
     return weigh
 
 
-def check_computes() -> None:
+@pytest.mark.usefixtures("either_way")
+def test_every_layout_gives_what_the_function_gives_with_the_weights_of_now() -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
     graph = BatchGraph(weighing(weight), "weighing")
     for start, count in enumerate((4, 4, 6)):
@@ -34,15 +35,6 @@ def check_computes() -> None:
         with torch.no_grad():
             weight.mul_(3)
     assert graph.refused is None
-
-
-@pytest.mark.usefixtures("interpreted")
-def test_every_layout_gives_what_the_function_gives_with_the_weights_of_now() -> None:
-    check_computes()
-
-
-def test_it_does_when_compiled() -> None:
-    check_computes()
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -10,9 +10,13 @@ from hookrl import decompositions
 from hookrl.graph import Graph
 
 
-def matrices(rows: int, inner: int, columns: int) -> tuple[Tensor, Tensor]:
+def random(*shapes: tuple[int, ...]) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
-    a, b = torch.randn(inner, rows, generator=generator), torch.randn(inner, columns)
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def matrices(rows: int, inner: int, columns: int) -> tuple[Tensor, Tensor]:
+    a, b = random((inner, rows), (inner, columns))
     return a.t(), b
 
 
@@ -51,8 +55,9 @@ def layer(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
         return [y.detach(), *torch.autograd.grad(y.sum(), parameters)]
 
 
-def check_layer() -> None:
-    inputs = [torch.randn(50, 4), torch.randn(16, 4), torch.randn(16)]
+@pytest.mark.usefixtures("either_way")
+def test_a_captured_layer_has_the_same_output_and_gradients() -> None:
+    inputs = random((50, 4), (16, 4), (16,))
     found, expected = Graph(layer, inputs)(*inputs), layer(*inputs)
     for one, other in zip(found, expected, strict=True):
         assert one.stride() == other.stride()
@@ -60,19 +65,10 @@ def check_layer() -> None:
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_a_captured_layer_has_the_same_output_and_gradients() -> None:
-    check_layer()
-
-
-def test_it_has_when_compiled() -> None:
-    check_layer()
-
-
-@pytest.mark.usefixtures("interpreted")
 def test_a_graph_takes_the_other_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     modules: list[torch.fx.GraphModule] = []
     monkeypatch.setattr("hookrl.graph._compiled", lambda module, _: modules.append(module))
-    Graph(layer, [torch.randn(50, 4), torch.randn(16, 4), torch.randn(16)])
+    Graph(layer, random((50, 4), (16, 4), (16,)))
     products = [
         tuple(node.meta["val"].shape)
         for node in modules[0].graph.nodes
@@ -81,20 +77,12 @@ def test_a_graph_takes_the_other_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     assert products == [(50, 16), (4, 16)]
 
 
-def check_tanh() -> None:
+@pytest.mark.usefixtures("either_way")
+def test_the_hyperbolic_tangent_is_as_exact_as_the_librarys() -> None:
     x = torch.cat([torch.linspace(-20, 20, 4001), torch.tensor([float("inf"), -float("inf")])])
     graph = Graph(lambda x: [torch.tanh(x)], [x])
     torch.testing.assert_close(graph(x)[0].double(), torch.tanh(x.double()), rtol=0, atol=1e-7)
     assert graph(torch.full_like(x, float("nan")))[0].isnan().all()
-
-
-@pytest.mark.usefixtures("interpreted")
-def test_the_hyperbolic_tangent_is_as_exact_as_the_librarys() -> None:
-    check_tanh()
-
-
-def test_it_is_when_compiled() -> None:
-    check_tanh()
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -27,7 +27,8 @@ def learning(weight: torch.nn.Parameter, counts: torch.Tensor):
     return step
 
 
-def check_graph_learns() -> None:
+@pytest.mark.usefixtures("either_way")
+def test_a_graph_learns_where_the_weights_lie() -> None:
     ours, theirs = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
     counts = torch.zeros(())
     graph = Graph(learning(ours, counts), [ROWS, torch.tensor([0, 1])])
@@ -45,15 +46,6 @@ def check_graph_learns() -> None:
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_a_graph_learns_where_the_weights_lie() -> None:
-    check_graph_learns()
-
-
-def test_a_compiled_graph_does_the_same() -> None:
-    check_graph_learns()
-
-
-@pytest.mark.usefixtures("interpreted")
 def test_moved_weights_are_noticed() -> None:
     weight = torch.nn.Parameter(torch.ones(3))
     graph = Graph(learning(weight, torch.zeros(())), [ROWS, torch.tensor([0])])
@@ -62,7 +54,8 @@ def test_moved_weights_are_noticed() -> None:
     assert not graph.is_current
 
 
-def check_results_that_are_inputs() -> None:
+@pytest.mark.usefixtures("either_way")
+def test_a_result_may_be_an_input() -> None:
     def function(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
         y.add_(x)
         doubled = x * 2
@@ -78,15 +71,6 @@ def check_results_that_are_inputs() -> None:
         assert found[1].data_ptr() == y.data_ptr()
 
 
-@pytest.mark.usefixtures("interpreted")
-def test_a_result_may_be_an_input() -> None:
-    check_results_that_are_inputs()
-
-
-def test_it_may_when_compiled() -> None:
-    check_results_that_are_inputs()
-
-
 def test_a_compiled_graph_is_called_without_the_compilers_wrappers() -> None:
     weight = torch.nn.Parameter(torch.ones(3))
     graph = Graph(learning(weight, torch.zeros(())), [ROWS, torch.tensor([0, 1])])
@@ -100,7 +84,8 @@ def picking(rows: torch.Tensor, index: torch.Tensor) -> list[torch.Tensor]:
     return [picked.mean(0) if index.shape[0] > 3 else picked.sum(0)]
 
 
-def check_lengths_vary() -> None:
+@pytest.mark.usefixtures("either_way")
+def test_one_graph_serves_every_length_that_was_not_told_apart() -> None:
     graph = Graph(picking, [ROWS, torch.tensor([0, 1, 2, 3])], varying=[1])
     for index in ([0, 1, 2, 3], [3, 2, 1, 0, 0, 1, 1], [0, 0, 1, 1, 2]):
         inputs = [ROWS, torch.tensor(index)]
@@ -108,15 +93,6 @@ def check_lengths_vary() -> None:
         torch.testing.assert_close(graph(*inputs)[0], picking(*inputs)[0])
     for index in ([1, 2, 3], [1], []):
         assert not graph.fits([ROWS, torch.tensor(index)])
-
-
-@pytest.mark.usefixtures("interpreted")
-def test_one_graph_serves_every_length_that_was_not_told_apart() -> None:
-    check_lengths_vary()
-
-
-def test_a_compiled_graph_serves_them_too() -> None:
-    check_lengths_vary()
 
 
 @pytest.mark.usefixtures("interpreted")

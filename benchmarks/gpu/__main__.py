@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.arguments import chosen
 from benchmarks.gpu.report import lines
 from benchmarks.gpu.works import CUDA_GRAPHS, MODES, WORKS
 from benchmarks.machine import machine, package_versions
@@ -35,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, store and report; the exit code is 1 if a run failed."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.works if name not in WORKS]
-    if unknown:
-        parser.error(f"unknown work {unknown[0]!r}: expected one of {', '.join(WORKS)}.")
+    options.works = chosen(parser, "work", options.works, WORKS)
     try:
         settings = _settings(options)
     except (AssertionError, RuntimeError) as error:
@@ -66,7 +65,7 @@ def _measure(options: argparse.Namespace, settings: dict[str, Any], file: Path) 
     on_gpu = torch.device(options.device).type == "cuda"
     modes = [mode for mode in MODES if on_gpu or mode != CUDA_GRAPHS]
     broken: set[tuple[str, str]] = set()
-    for name in options.works or WORKS:
+    for name in options.works:
         runs = content["runs"].setdefault(name, {})
         for seed in range(options.repeats):
             for mode in modes:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import chosen
 from benchmarks.machine import machine, package_versions
 from benchmarks.report import RESULTS_DIR, write_report
 from benchmarks.run import ROOT
@@ -41,11 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="forget the points that are stored")
     parser.add_argument("--results", type=Path, default=RESULTS_DIR, help="where JSON is kept")
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.axes if name not in AXES]
-    if unknown:
-        parser.error(f"unknown axis {unknown[0]!r}: expected one of {', '.join(AXES)}.")
+    options.axes = chosen(parser, "axis", options.axes, AXES)
     good = True
-    for name in options.axes or AXES:
+    for name in options.axes:
         content, complete = measure_axis(name, options)
         found = verdicts(name, content)
         print("\n".join(found))

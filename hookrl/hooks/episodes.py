@@ -55,8 +55,8 @@ class EpisodeStatistics(TrainerHookBase):
         if valid is not None:
             reward, done, steps = xp.where(valid, reward, 0.0), done & valid, steps * valid
         if xp is np and not done.any():  # by far the most frequent with small batches
-            self._returns = _as(xp, self._returns, reward) + reward.sum(1)
-            self._lengths = _as(xp, self._lengths, steps) + steps.sum(1)
+            self._returns = _running_as(xp, self._returns, reward) + reward.sum(1)
+            self._lengths = _running_as(xp, self._lengths, steps) + steps.sum(1)
             return self._report(0.0, 0.0, 0)
         # A step belongs to an ended episode if some later step, or itself, ends one.
         ends = done.cumsum(1)
@@ -86,12 +86,12 @@ def _add(xp: Any, running: Any, values: Any, ended: Any) -> tuple[Any, Any]:
     Returns:
         The sums of the episodes that are under way then, and one over all that ended.
     """
-    running, first = _as(xp, running, values), ended[:, 0]
+    running, first = _running_as(xp, running, values), ended[:, 0]
     total = xp.where(ended, values, 0.0).sum() + xp.where(first, running, 0.0).sum()
     return xp.where(ended, 0.0, values).sum(1) + xp.where(first, 0.0, running), total
 
 
-def _as(xp: Any, running: Any, values: Any) -> Any:
+def _running_as(xp: Any, running: Any, values: Any) -> Any:
     """The sums under way as what `values` are."""
     if running is None:
         return xp.zeros_like(values[:, 0])

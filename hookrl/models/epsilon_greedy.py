@@ -86,29 +86,27 @@ class EpsilonGreedyActor(NumpyActor):
         """Draw the exploration of a rollout of shape (time, envs).
 
         Returns:
-            A list with, for each step, either the action of everybody, int64 ``[N]``, or where
-            ``[N]`` and with which actions to explore; None for where, if nobody does.
+            A list with, for each step, how many explore, which ones, bool ``[N]``, and the actions
+            to do so with, int64 ``[N]``.
         """
         distribution = self._exploration
         noise = distribution.draw_noise(rng, shape)
         explores = noise[..., 0] < distribution.epsilon
         anywhere = (noise[..., 1] * distribution.num_params).astype(np.int64) + distribution.start
         exploring = explores.sum(-1).tolist()
-        return [
-            action if many == len(action) else (where if many else None, action)
-            for many, where, action in zip(exploring, explores, anywhere, strict=True)
-        ]
+        return list(zip(exploring, explores, anywhere, strict=True))
 
     def __call__(self, observation: Observation, noise: Any = None) -> Action:
         """Act as `Actor` says."""
         if noise is None:
             return super().__call__(observation)
-        if isinstance(noise, tuple):
-            explores, anywhere = noise
-            action = super().__call__(observation)
-            if explores is None:
-                return action
-            if isinstance(action, Tensor):
-                return torch.where(torch.from_numpy(explores), torch.from_numpy(anywhere), action)
-            return np.where(explores, anywhere, action)
-        return torch.from_numpy(noise) if isinstance(observation, Tensor) else noise
+        many, explores, anywhere = noise
+        if isinstance(observation, Tensor):
+            explores, anywhere = torch.from_numpy(explores), torch.from_numpy(anywhere)
+        if many == len(anywhere):
+            return anywhere
+        greedy = super().__call__(observation)
+        if not many:
+            return greedy
+        choose = torch.where if isinstance(greedy, Tensor) else np.where
+        return choose(explores, anywhere, greedy)

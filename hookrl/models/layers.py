@@ -29,7 +29,7 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``input W^T + b``, ``[B, out_features]`` for ``[B, in_features]``."""
-        narrow = 4 * self.in_features <= self.out_features
+        narrow = 4 * self.in_features <= self.out_features and torch.is_grad_enabled()
         if narrow and _is_plain(input) and input.dim() == 2 and len(input) >= _ROWS:
             return F.linear(input, self.weight.t().contiguous().t(), self.bias)
         return super().forward(input)

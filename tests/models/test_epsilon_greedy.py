@@ -7,25 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
-from torch import nn
+from q_networks import network_for, observations
 
-from hookrl.models import EpsilonGreedy, NumpyActor, QNetwork, TorchActor
+from hookrl.models import EpsilonGreedy, NumpyActor, TorchActor
 from hookrl.models.epsilon_greedy import EpsilonGreedyActor
 
 every_actor = pytest.mark.parametrize("kind", [EpsilonGreedyActor, NumpyActor, TorchActor])
-
-
-def network_for(start: int = 5) -> QNetwork:
-    network = QNetwork.from_spaces(spaces.Box(-1, 1, (4,)), spaces.Discrete(3, start=start))
-    generator = torch.Generator().manual_seed(1)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return network
-
-
-def observations(size: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((size, 4)).astype(np.float32)
 
 
 def rollout(actor: Any, shape: tuple[int, int], seed: int = 0) -> list[Any]:

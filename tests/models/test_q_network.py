@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from q_networks import ACTIONS, BOX, network_for, observations
 from tensordict import TensorDict
 from torch import Tensor, nn
 
@@ -15,23 +16,9 @@ from hookrl.models import NumpyActor, QNetwork, TorchActor
 from hookrl.models.epsilon_greedy import EpsilonGreedyActor
 from hookrl.models.layers import Linear
 
-BOX = spaces.Box(-1, 1, (4,))
 IMAGE = spaces.Box(0, 255, (36, 36, 3), dtype=np.uint8)
-ACTIONS = spaces.Discrete(3, start=5)
 both_actors = pytest.mark.parametrize("actor_class", [NumpyActor, TorchActor])
 plain_and_dueling = pytest.mark.parametrize("dueling", [False, True], ids=["plain", "dueling"])
-
-
-def network_for(**options: Any) -> QNetwork:
-    network = QNetwork.from_spaces(BOX, ACTIONS, **options)
-    generator = torch.Generator().manual_seed(1)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return network
-
-
-def observations(size: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((size, 4)).astype(np.float32)
 
 
 @plain_and_dueling

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from tensordict import TensorDict, TensorDictBase
+from tensordict import TensorDictBase
 
-from hookrl.batch_graph import Leaves, leaves_of
+from hookrl.batch_graph import Leaves, leaves_of, of_leaves
 from hookrl.graph import Graph
 from hookrl.tensordicts import assembled
 
@@ -94,11 +94,12 @@ class TracedStep:
     def sub_batch(self, value: TensorDictBase) -> TensorDictBase:
         """The sub-batch of the last step, made of what its first operation received."""
         changed = self._rest[len(self._others) :]
-        size = changed[0].shape[: self._sub_batch_dims] if changed else torch.Size()
-        sub_batch = TensorDict({}, batch_size=size) if self._selects else value
+        if self._selects:
+            size = changed[0].shape[: self._sub_batch_dims] if changed else torch.Size()
+            return of_leaves(self._sub_batch_keys, changed, size)
         for key, tensor in zip(self._sub_batch_keys, changed, strict=True):
-            sub_batch.set(key, tensor)
-        return sub_batch
+            value.set(key, tensor)
+        return value
 
     def losses(self) -> TensorDictBase:
         """The losses of the last step."""
@@ -118,9 +119,7 @@ class TracedStep:
             own, leaves = tensors[:number], tensors[number:]
             for (owner, name), tensor in zip(capture.inputs, own, strict=True):
                 setattr(owner, name, tensor)
-            value = TensorDict({}, batch_size=self._batch_size)
-            for key, tensor in zip(self._keys, leaves, strict=True):
-                value.set(key, tensor)
+            value = of_leaves(self._keys, leaves, self._batch_size)
             before = {} if capture.selects else dict(leaves_of(value))
             with torch.enable_grad():
                 sub_batch, losses, permitted = capture.body(value, index)
