@@ -11,6 +11,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from hookrl.graph import Graph, NotCapturable
+from hookrl.tensordicts import items
 
 Leaves = list[tuple[Any, torch.Tensor]]
 
@@ -107,7 +108,7 @@ def leaves_of(value: TensorDictBase) -> Leaves:
         NotCapturable: if there is something else in it.
     """
     found: Leaves = []
-    for key, entry in value.items():
+    for key, entry in items(value):
         if isinstance(entry, torch.Tensor):
             found.append((key, entry))
         elif isinstance(entry, TensorDictBase):

@@ -1,11 +1,19 @@
-"""TensorDicts made of what is known to fit."""
+"""TensorDicts, made and read with as little as small batches deserve.
+
+TensorDict checks what it is given and what it is asked for. With a batch of ten frames that takes
+longer than all the arithmetic; what is known to fit is put together and read here without.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from tensordict import TensorDict
+from tensordict import TensorDict, TensorDictBase
+
+MASK = ("collector", "mask")
+"""Which frames of a batch count, bool; without it all of them do."""
 
 
 def assembled(entries: dict[str, Any], batch_size: torch.Size) -> TensorDict:
@@ -19,3 +27,30 @@ def assembled(entries: dict[str, Any], batch_size: torch.Size) -> TensorDict:
         batch_size: of all of them.
     """
     return TensorDict._new_unsafe(entries, batch_size=batch_size)
+
+
+def entry(value: Any, key: tuple[str, ...]) -> Any:
+    """Return what a TensorDict has at `key`, or None: in a tenth of the time that `get` takes.
+
+    Args:
+        value: a TensorDict of any kind.
+        key: the names that lead there.
+    """
+    for name in key:
+        if type(value) is TensorDict:  # another kind may make its entries when asked
+            value = value._tensordict.get(name)
+        elif isinstance(value, TensorDictBase):
+            value = value.get(name, None)
+        else:
+            return None
+    return value
+
+
+def items(value: TensorDictBase) -> Iterable[tuple[str, Any]]:
+    """Return the names and entries of the first level."""
+    return (value._tensordict if type(value) is TensorDict else value).items()
+
+
+def frame_mask(batch: TensorDictBase) -> torch.Tensor | None:
+    """Return the entry `MASK` of a batch ``[envs, time]``, None if all its frames count."""
+    return entry(batch, MASK)

@@ -7,6 +7,7 @@ from typing import Any
 from tensordict import TensorDictBase
 
 from hookrl.hooks.base import Latest, TrainerHookBase, TrainerLike
+from hookrl.tensordicts import frame_mask
 
 
 class CountFramesLog(TrainerHookBase):
@@ -31,7 +32,7 @@ class CountFramesLog(TrainerHookBase):
 
     def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
         """Count a batch."""
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         frames = batch.batch_size.numel() if mask is None else int(mask.sum())
         self.frame_count += frames * self.frame_skip
         return {"n_frames": Latest(self.frame_count), "log_pbar": self.log_pbar}

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from tensordict import TensorDictBase
-from tensordict.utils import NestedKey
+from tensordict.utils import NestedKey, unravel_key
 
 from hookrl.hooks.base import Mean, TrainerHookBase, TrainerLike
+from hookrl.tensordicts import entry, frame_mask
+
+_DONE = ("next", "done")
+_NOTHING = Mean(0.0, 0)
 
 
 class EpisodeStatistics(TrainerHookBase):
@@ -31,7 +35,9 @@ class EpisodeStatistics(TrainerHookBase):
     ) -> None:
         self.reward_key = reward_key
         self.log_pbar = log_pbar
-        self.reads = (reward_key, ("next", "done"))
+        self.reads = (reward_key, _DONE)
+        key = unravel_key(reward_key)
+        self._reward_path = (key,) if isinstance(key, str) else key
         self._returns: Any = None
         self._lengths: Any = None
 
@@ -42,33 +48,36 @@ class EpisodeStatistics(TrainerHookBase):
 
     def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
         """Add a batch ``[envs, time]`` to the running episodes and report those that ended."""
-        mask = batch.get(("collector", "mask"), None)
-        entries: Any = batch[self.reward_key], batch["next", "done"], mask
+        reward: Any = entry(batch, self._reward_path)
+        done: Any = entry(batch, _DONE)
+        valid: Any = frame_mask(batch)
         # On the host the arithmetic is NumPy's, which takes a third of the time for small batches.
         xp: Any = torch
-        if entries[0].device.type == "cpu":
-            xp, entries = np, tuple(None if one is None else one.numpy() for one in entries)
-        reward, done, valid = entries
-        reward = reward.reshape(*batch.shape, -1).sum(-1, dtype=xp.float64)
-        done = done.reshape(*batch.shape, -1).any(-1)
+        if reward.device.type == "cpu":
+            xp, reward, done = np, reward.numpy(), done.numpy()
+            valid = None if valid is None else valid.numpy()
+        reward = reward.reshape(*batch.batch_size, -1).sum(-1, dtype=xp.float64)
+        if xp is np and valid is None and not np.count_nonzero(done):
+            # By far the most frequent with small batches.
+            self._returns = _running_as(np, self._returns, reward) + reward.sum(1)
+            self._lengths = _running_as(np, self._lengths, reward) + float(reward.shape[1])
+            return self._report(_NOTHING, _NOTHING)
+        done = done.reshape(*batch.batch_size, -1).any(-1)
         steps = xp.ones_like(reward)
         if valid is not None:
             reward, done, steps = xp.where(valid, reward, 0.0), done & valid, steps * valid
-        if xp is np and not done.any():  # by far the most frequent with small batches
-            self._returns = _running_as(xp, self._returns, reward) + reward.sum(1)
-            self._lengths = _running_as(xp, self._lengths, steps) + steps.sum(1)
-            return self._report(0.0, 0.0, 0)
         # A step belongs to an ended episode if some later step, or itself, ends one.
         ends = done.cumsum(1)
         ended = ends - done * 1 < ends[:, -1:]
         self._returns, total_return = _add(xp, self._returns, reward, ended)
         self._lengths, total_length = _add(xp, self._lengths, steps, ended)
-        return self._report(total_return, total_length, done.sum())
+        episodes = done.sum()
+        return self._report(Mean(total_return, episodes), Mean(total_length, episodes))
 
-    def _report(self, total_return: Any, total_length: Any, episodes: Any) -> dict[str, Any]:
+    def _report(self, reward: Mean, length: Mean) -> dict[str, Any]:
         return {
-            "episode/mean_reward": Mean(total_return, episodes),
-            "episode/mean_length": Mean(total_length, episodes),
+            "episode/mean_reward": reward,
+            "episode/mean_length": length,
             "log_pbar": self.log_pbar,
         }
 

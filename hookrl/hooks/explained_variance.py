@@ -8,6 +8,7 @@ from tensordict import TensorDictBase
 
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.objectives import explained_variance
+from hookrl.tensordicts import frame_mask
 
 
 class ExplainedVariance(TrainerHookBase):
@@ -27,7 +28,7 @@ class ExplainedVariance(TrainerHookBase):
     def __call__(self, batch: TensorDictBase) -> dict[str, Any] | None:
         """Compare values with their targets, unless no frame is valid."""
         value, target = batch["state_value"], batch["value_target"]
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         if mask is not None:
             value, target = value[mask], target[mask]
         if not target.numel():

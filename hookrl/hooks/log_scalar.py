@@ -11,6 +11,7 @@ from tensordict.utils import NestedKey
 
 from hookrl.errors import InvalidValue, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.tensordicts import frame_mask
 
 _REDUCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mean": torch.mean,
@@ -63,7 +64,7 @@ class LogScalar(TrainerHookBase):
     def __call__(self, batch: TensorDictBase) -> dict[str, Any] | None:
         """Reduce the entry, unless no frame is valid; the result stays on its device."""
         values = batch[self.key]
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         if mask is not None:
             values = values[mask]
         if not values.numel():

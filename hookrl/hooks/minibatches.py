@@ -13,6 +13,7 @@ from tensordict.utils import NestedKey
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import integer_seed
+from hookrl.tensordicts import frame_mask
 
 
 class Minibatches(TrainerHookBase):
@@ -76,7 +77,7 @@ class Minibatches(TrainerHookBase):
 
     def start(self, batch: TensorDictBase) -> None:
         """Begin with a new batch: which of its frames count?"""
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         self._valid = None if mask is None else mask.reshape(-1).nonzero()[:, 0]
         self._frames = batch.batch_size.numel() if self._valid is None else len(self._valid)
         if self._frames < self.minibatches:

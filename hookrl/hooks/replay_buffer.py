@@ -15,8 +15,7 @@ from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.hooks.foreign_buffers import buffer_state, load_buffer_state
 from hookrl.state import LiveStateful, same_keys
-
-MASK = ("collector", "mask")
+from hookrl.tensordicts import MASK, frame_mask
 
 
 class ReplayBufferTrainer(TrainerHookBase):
@@ -220,7 +219,7 @@ class ReplayBufferTrainer(TrainerHookBase):
         self._iterator = None
 
     def _transitions(self, batch: TensorDictBase) -> TensorDictBase:
-        mask = batch.get(MASK, None)
+        mask = frame_mask(batch)
         # A copy of the structure: the buffer may add entries of its own.
         return (batch.reshape(-1) if mask is None else batch[mask]).copy()
 

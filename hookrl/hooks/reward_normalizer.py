@@ -10,6 +10,7 @@ from tensordict.utils import NestedKey
 
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.tensordicts import frame_mask
 
 
 class RewardNormalizer(TrainerHookBase):
@@ -67,7 +68,7 @@ class RewardNormalizer(TrainerHookBase):
     def update_reward_stats(self, batch: TensorDictBase) -> None:
         """Take in the rewards of a batch; frames masked out do not count."""
         reward = batch[self.reward_key]
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         reward = (reward if mask is None else reward[mask]).double()
         if self._sum is None or self._squares is None or self._count is None:
             self._sum = self._squares = self._count = torch.zeros_like(reward.sum())

@@ -8,6 +8,7 @@ from tensordict.utils import NestedKey
 
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.objectives import linear_scan
+from hookrl.tensordicts import frame_mask
 
 
 class RewardScaling(TrainerHookBase):
@@ -59,7 +60,7 @@ class RewardScaling(TrainerHookBase):
         reward = batch[self.reward_key].squeeze(-1).double()
         done = batch["next", "done"].squeeze(-1)
         goes_on = self.gamma * (~done).double()
-        valid = batch.get(("collector", "mask"), None)
+        valid = frame_mask(batch)
         if valid is None:
             valid = torch.ones_like(done)
         else:  # the sum passes over frames that do not count

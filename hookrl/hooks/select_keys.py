@@ -9,8 +9,7 @@ from tensordict.utils import NestedKey
 
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
-
-MASK = ("collector", "mask")
+from hookrl.tensordicts import MASK, frame_mask
 
 
 class SelectKeys(TrainerHookBase):
@@ -43,5 +42,5 @@ class SelectKeys(TrainerHookBase):
     def __call__(self, batch: TensorDictBase) -> TensorDictBase:
         """Return a batch of the chosen entries; the one that was given stays whole."""
         kept = batch.select(*self.keys)
-        mask = batch.get(MASK, None)
+        mask = frame_mask(batch)
         return kept if mask is None else kept.set(MASK, mask)

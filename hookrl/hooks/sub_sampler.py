@@ -11,6 +11,7 @@ from tensordict import TensorDictBase
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import integer_seed
+from hookrl.tensordicts import frame_mask
 
 
 class BatchSubSampler(TrainerHookBase):
@@ -92,7 +93,7 @@ class BatchSubSampler(TrainerHookBase):
 
     def _look_at(self, batch: TensorDictBase) -> None:
         """Where in the batch may a part start, and how long is it?"""
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         steps = batch.shape[-1] if batch.ndim > 1 else 1
         if self.sub_traj_len > steps and batch.ndim > 1:
             raise InvalidValue(

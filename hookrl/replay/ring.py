@@ -43,6 +43,7 @@ class Ring:
         self.stop = np.ones(rows, dtype=np.bool_)
         """Where a return ends, whatever follows: an episode ended, what follows is masked out or
         belongs to something else, or it is the newest row."""
+        self.valid_grid, self.stop_grid = self.grid(self.valid), self.grid(self.stop)
 
     @property
     def newest(self) -> int:
@@ -82,7 +83,7 @@ class Ring:
     def following(self, rows: np.ndarray) -> np.ndarray:
         """Return the row behind each, in the same environment; behind the last column the first."""
         following = rows + 1
-        following[following % self.steps == 0] -= self.steps
+        following -= (following % self.steps == 0) * self.steps
         return following
 
     def window(self, rows: np.ndarray, n: int) -> tuple[np.ndarray, list[Step]]:

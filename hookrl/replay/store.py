@@ -22,7 +22,7 @@ from hookrl.replay.finals import Finals
 from hookrl.replay.live import Key, LiveValues
 from hookrl.replay.ring import Ring
 from hookrl.state import LiveTensor
-from hookrl.tensordicts import assembled
+from hookrl.tensordicts import MASK, assembled, entry, frame_mask
 
 Spec = dict[Key, tuple[tuple[int, ...], torch.dtype]]
 """The leaves of a transition, each with the shape of its entry and its type."""
@@ -30,7 +30,6 @@ Spec = dict[Key, tuple[tuple[int, ...], torch.dtype]]
 REWARD, DONE, TERMINATED, TRUNCATED = OUTCOME = tuple(
     ("next", name) for name in ("reward", "done", "terminated", "truncated")
 )
-MASK = ("collector", "mask")
 
 
 def spec_of(batch: TensorDictBase) -> Spec:
@@ -101,6 +100,7 @@ class TransitionStore:
         self.finals = Finals(
             [column(key, first_rows) for key in self.observations], envs, envs * steps
         )
+        self._newest_slots = np.arange(envs)
         self.done_at_newest = np.zeros(envs, dtype=np.bool_)
         self._live: WeakSet[LiveValues] = WeakSet()
 
@@ -138,7 +138,7 @@ class TransitionStore:
         stop = done if apart is None else _with_stops(done, apart)
         if valid is not None:
             stop = _with_stops(stop, ~valid[:, 1:])
-        valid_grid, stop_grid, slots = map(ring.grid, (ring.valid, ring.stop, finals.slots))
+        valid_grid, stop_grid, slots = ring.valid_grid, ring.stop_grid, ring.grid(finals.slots)
         pieces = list(ring.pieces(steps))
         for source, columns in pieces:
             if columns.start < ring.filled:
@@ -235,7 +235,7 @@ class TransitionStore:
         self._keep_live(held)
         for key, column in self.columns.items():
             column.write(ring.envs, held, column.block(values[key]))
-        ring.grid(ring.valid)[:, held] = as_array(valid)
+        ring.valid_grid[:, held] = as_array(valid)
         ring.count = int(np.count_nonzero(ring.valid))
         is_newest = final_rows % ring.steps == ring.newest
         blocks = [
@@ -246,8 +246,8 @@ class TransitionStore:
         self._put_finals(final_rows[older], [block[older] for block in blocks])
         done = as_array(values[DONE])[:, :, 0]
         self._put_newest([block[newest] for block in blocks], done[:, ring.newest])
-        stop = ring.grid(ring.stop)
-        stop[:, held] = done | ~np.roll(ring.grid(ring.valid), -1, axis=1)[:, held]
+        stop = ring.stop_grid
+        stop[:, held] = done | ~np.roll(ring.valid_grid, -1, axis=1)[:, held]
         stop[:, ring.newest] = True
         ring.stop[final_rows] = True
 
@@ -274,16 +274,10 @@ class TransitionStore:
             )
         if batch.batch_size[1] > ring.steps:
             batch = batch[:, -ring.steps :]
-        # Looking up key by key would take longer than all the rest.
-        entries = dict(batch.items())
-        if "next" in entries:
-            entries["next"] = dict(entries["next"].items())
-        blocks = {}
-        for key, column in self.columns.items():
-            blocks[key] = _block(entries, key, column)
-        following = [_block(entries, key, column) for key, column in self._next_of]
-        done = as_array(entries["next"][DONE[1]])[:, :, 0]
-        mask = batch.get(MASK)
+        blocks = {key: _block(batch, key, column) for key, column in self.columns.items()}
+        following = [_block(batch, key, column) for key, column in self._next_of]
+        done = as_array(entry(batch, DONE))[:, :, 0]
+        mask = frame_mask(batch)
         valid = None if mask is None else as_array(mask).reshape(done.shape)
         return blocks, following, done, valid
 
@@ -326,7 +320,7 @@ class TransitionStore:
         newest = ring.column_rows(ring.newest)
         for column, value in zip(self.finals.columns, values, strict=True):
             column.put(slice(0, ring.envs), value)
-        self.finals.slots[newest] = np.arange(ring.envs)
+        self.finals.slots[newest] = self._newest_slots
         self.done_at_newest = done.copy()
         ring.stop[newest] = True
 
@@ -348,12 +342,10 @@ class TransitionStore:
         return [(key[1:], self.columns[key].gather(rows)) for key in keys]
 
 
-def _block(entries: dict[str, Any], key: Key, column: Column) -> Block:
-    value: Any = entries
-    for part in key:
-        value = value.get(part) if isinstance(value, dict | TensorDictBase) else None
+def _block(batch: TensorDictBase, key: Key, column: Column) -> Block:
+    value = entry(batch, key)
     if not isinstance(value, torch.Tensor):
-        raise _missing(TensorDict(entries), key)
+        raise _missing(batch, key)
     return column.checked_block(value, key)
 
 

@@ -42,10 +42,11 @@ class RunningMeans:
         for name, value in entries.items():
             if name == "log_pbar":  # says how the others are shown
                 continue
-            if isinstance(value, Latest):
+            kind = type(value)  # which takes a tenth of asking for instances of an abstract class
+            if kind is Latest:
                 totals[name], counts[name] = _scalar(name, value.value), 1
                 continue
-            if isinstance(value, Mean):
+            if kind is Mean:
                 total, count = _scalar(name, value.total), _scalar(name, value.count)
             else:
                 total, count = _scalar(name, value), 1
@@ -171,8 +172,8 @@ def _as_floats(values: Iterable[Any]) -> list[float]:
 
 def _scalar(name: str, value: Any) -> Any:
     """Return a number, or on another device a tensor of its own without dimensions."""
-    if type(value) is float:
-        return value
+    if type(value) is float or type(value) is int:
+        return float(value)
     if isinstance(value, torch.Tensor):
         if value.device.type == "cpu" and value.numel() == 1:
             return float(value.item())

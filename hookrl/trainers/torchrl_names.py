@@ -130,11 +130,12 @@ def _complete(loss_module: Any) -> None:
 
 def _value(reported: Any, before: Any) -> Any:
     """What a metric's value is; for a mean over nothing what it was, or NaN if it was nothing."""
-    if isinstance(reported, Latest):
+    kind = type(reported)
+    if kind is Latest:
         return reported.value
     if isinstance(reported, torch.Tensor):
         return reported.detach()
-    if not isinstance(reported, Mean):
+    if kind is not Mean:
         return reported
     total, count = reported.total, reported.count
     before = float("nan") if before is None else before

@@ -22,6 +22,7 @@ from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.progress import ProgressBar
 from hookrl.loggers import as_logger
 from hookrl.state import integer_seed, seed_process
+from hookrl.tensordicts import frame_mask
 from hookrl.trainers.captured import CapturedStep, captures, check_compile
 from hookrl.trainers.checkpointing import require_exact
 from hookrl.trainers.describe import describe
@@ -235,7 +236,7 @@ class Trainer(TorchrlNames):
                 f"the collector gave a {type(batch).__name__}: expected TensorDicts of shape "
                 "[envs, time]."
             )
-        mask = batch.get(("collector", "mask"), None)
+        mask = frame_mask(batch)
         steps = batch.batch_size.numel() if mask is None else int(mask.sum())
         self.collected_frames += steps * self.frame_skip
 
