@@ -46,6 +46,14 @@ def entry(value: Any, key: tuple[str, ...]) -> Any:
     return value
 
 
+def put(value: TensorDictBase, name: str, tensor: torch.Tensor) -> None:
+    """Set an entry that is known to begin with the batch size, on the right device."""
+    if type(value) is TensorDict and not value.is_locked:
+        value._tensordict[name] = tensor
+    else:
+        value.set(name, tensor)
+
+
 def items(value: TensorDictBase) -> Iterable[tuple[str, Any]]:
     """Return the names and entries of the first level."""
     return (value._tensordict if type(value) is TensorDict else value).items()

@@ -16,6 +16,7 @@ import torch
 from tensordict import TensorDictBase
 
 from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
+from hookrl.fused_adam import step_and_clear
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import same_keys
 
@@ -114,8 +115,7 @@ class OptimizerHook(TrainerHookBase):
                 losses.set(self._norm_key, norm)
             else:
                 torch.nn.utils.clip_grad_value_(parameters, clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        step_and_clear(self.optimizer)
         return losses
 
     def state_dict(self) -> dict[str, Any]:

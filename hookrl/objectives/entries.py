@@ -8,6 +8,7 @@ from tensordict import TensorDictBase
 from tensordict.utils import NestedKey
 
 from hookrl.errors import MissingKey, did_you_mean
+from hookrl.tensordicts import entry
 
 
 def read_entry(tensordict: TensorDictBase, key: NestedKey, reader: str) -> Any:
@@ -21,7 +22,9 @@ def read_entry(tensordict: TensorDictBase, key: NestedKey, reader: str) -> Any:
     Raises:
         MissingKey: the batch has no such entry; the text names the nearest one that it has.
     """
-    value = tensordict.get(key, None)
+    value = entry(tensordict, (key,) if isinstance(key, str) else key)
+    if value is None:
+        value = tensordict.get(key, None)  # which knows other spellings of a key
     if value is None:
         present = [
             name if isinstance(name, str) else ".".join(name)

@@ -14,7 +14,7 @@ from hookrl.errors import InvalidValue
 from hookrl.objectives.arguments import check_distance, check_number
 from hookrl.objectives.target import soft_update
 from hookrl.objectives.td import TD_ERROR_KEY, read_transitions
-from hookrl.tensordicts import assembled
+from hookrl.tensordicts import assembled, put
 
 
 class OffPolicyLoss(nn.Module):
@@ -103,7 +103,7 @@ class OffPolicyLoss(nn.Module):
         """
         transitions = read_transitions(tensordict, type(self).__name__)
         terms = self.terms(*transitions, **self.noise(tensordict))
-        tensordict.set(TD_ERROR_KEY, terms.pop(TD_ERROR_KEY))
+        put(tensordict, TD_ERROR_KEY, terms.pop(TD_ERROR_KEY))
         return assembled(terms, torch.Size())
 
     def noise(self, tensordict: TensorDictBase) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from hookrl.errors import InvalidValue
 from hookrl.objectives.arguments import DISTANCES
 from hookrl.objectives.entries import read_entry
+from hookrl.tensordicts import entry
 
 STEPS_KEY = "steps_to_next_obs"
 """Optional entry: how many steps the reward sums up, as torchrl's n-step transform names it."""
@@ -57,25 +58,33 @@ def read_transitions(tensordict: TensorDictBase, reader: str) -> Transitions:
         )
     size = tensordict.batch_size.numel()
 
-    def scalars(key: Any) -> Tensor:
-        entry: Tensor = read_entry(tensordict, key, reader)
-        if entry.numel() != size:
+    def scalars(key: Any, value: Any) -> Tensor:
+        if value.numel() != size:
             raise InvalidValue(
                 f"{reader} expects {key} with one number per transition, got "
-                f"{tuple(entry.shape)} for {size} transitions."
+                f"{tuple(value.shape)} for {size} transitions."
             )
-        return entry.reshape(size)
+        numbers: Tensor = value.reshape(size)
+        return numbers
 
-    present = tensordict.keys()
-    weight_key = next((key for key in WEIGHT_KEYS if key in present), None)
+    def required(key: Any) -> Tensor:
+        return scalars(key, read_entry(tensordict, key, reader))
+
+    def optional(*keys: str) -> Tensor | None:
+        for key in keys:
+            value = entry(tensordict, (key,))
+            if value is not None:
+                return scalars(key, value)
+        return None
+
     return Transitions(
         observation=read_entry(tensordict, "observation", reader),
         action=read_entry(tensordict, "action", reader),
         next_observation=read_entry(tensordict, ("next", "observation"), reader),
-        reward=scalars(("next", "reward")),
-        terminated=scalars(("next", "terminated")),
-        steps_to_next_obs=scalars(STEPS_KEY) if STEPS_KEY in present else None,
-        weight=None if weight_key is None else scalars(weight_key),
+        reward=required(("next", "reward")),
+        terminated=required(("next", "terminated")),
+        steps_to_next_obs=optional(STEPS_KEY),
+        weight=optional(*WEIGHT_KEYS),
     )
 
 
@@ -104,7 +113,7 @@ def td_target(
     # Filled, not multiplied: the value of a terminal state may be anything, infinite too.
     future = next_value.masked_fill(terminated, 0.0)
     if steps_to_next_obs is None:
-        return reward + gamma * future
+        return reward.add(future, alpha=gamma)
     return reward + gamma ** steps_to_next_obs.to(reward.dtype) * future
 
 
