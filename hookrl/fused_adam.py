@@ -15,6 +15,8 @@ from torch._C._autograd import _profiler_enabled
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 _DECOUPLED = "decoupled_weight_decay"
+_ONE = torch.ones(())  # a number would be made into a tensor for each count
+
 Tensors = list[Tensor]
 
 
@@ -33,7 +35,7 @@ def step_and_clear(optimizer: torch.optim.Optimizer) -> None:
         for group, (parameters, gradients, means, squares, steps) in updates:
             beta1, beta2 = group["betas"]
             update = torch._fused_adamw_ if group[_DECOUPLED] else torch._fused_adam_
-            torch._foreach_add_(steps, 1)
+            torch._foreach_add_(steps, [_ONE] * len(steps))
             update(
                 parameters,
                 gradients,
