@@ -17,6 +17,7 @@ import torch
 from tensordict import TensorDictBase
 
 from hookrl.configs import PPOConfig
+from hookrl.fused_adam import step_and_clear
 from hookrl.graph import Graph
 from hookrl.hooks import TrainerHookBase
 from hookrl.trainers import PPOTrainer
@@ -94,8 +95,7 @@ class InnerLoop:
                 total.backward()
                 norm = torch.nn.utils.clip_grad_norm_(parameters, CONFIG.max_grad_norm or 0.0)
                 losses.set("grad_norm", norm)
-                optimizer.step()
-                optimizer.zero_grad()
+                step_and_clear(optimizer)
                 means.add(losses.detach())
 
     def bare_graph(self) -> Callable[[], None]:

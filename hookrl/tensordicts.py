@@ -54,6 +54,22 @@ def put(value: TensorDictBase, name: str, tensor: torch.Tensor) -> None:
         value.set(name, tensor)
 
 
+def rows(value: TensorDictBase, index: torch.Tensor) -> TensorDictBase:
+    """Return ``value[index]``: copies of some rows.
+
+    Args:
+        value: of batch size ``[n, …]``.
+        index: int64 ``[rows]``, from 0 to n - 1.
+    """
+    if type(value) is not TensorDict or value.device is not None:
+        return value[index]
+    chosen = {
+        name: one.index_select(0, index) if isinstance(one, torch.Tensor) else rows(one, index)
+        for name, one in value._tensordict.items()
+    }
+    return assembled(chosen, torch.Size([*index.shape, *value.batch_size[1:]]))
+
+
 def items(value: TensorDictBase) -> Iterable[tuple[str, Any]]:
     """Return the names and entries of the first level."""
     return (value._tensordict if type(value) is TensorDict else value).items()

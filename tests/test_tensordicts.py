@@ -1,11 +1,14 @@
-"""TensorDicts that nobody looks at are like those that somebody did."""
+"""What is made and read without checks is what it is with them."""
 
 from __future__ import annotations
 
-import torch
-from tensordict import TensorDict, assert_close
+from collections.abc import Callable
 
-from hookrl.tensordicts import assembled
+import pytest
+import torch
+from tensordict import TensorDict, TensorDictBase, assert_close, lazy_stack
+
+from hookrl.tensordicts import assembled, entry, frame_mask, items, put, rows
 
 
 def test_entries_are_where_the_constructor_puts_them() -> None:
@@ -30,3 +33,68 @@ def test_it_is_a_tensordict_like_any_other() -> None:
     assert batch.reshape(-1)["b", "c"].shape == (6,)
     assert batch.set(("b", "d"), torch.zeros(2, 3, 1))["b", "d"].shape == (2, 3, 1)
     assert batch.clone().to("cpu")["b"].batch_size == (2, 3)
+
+
+def nested() -> TensorDict:
+    size = torch.Size((4,))
+    entries = {"a": torch.arange(4), "b": {"c": torch.arange(8.0).reshape(4, 2)}}
+    return TensorDict(entries, batch_size=size)
+
+
+every_kind = pytest.mark.parametrize(
+    "made", [nested, lambda: lazy_stack(list(nested().unbind(0)))], ids=["plain", "lazy"]
+)
+
+
+@every_kind
+def test_entries_are_found_where_get_finds_them(made: Callable[[], TensorDictBase]) -> None:
+    batch = made()
+    for key in (("a",), ("b", "c")):
+        assert torch.equal(entry(batch, key), batch.get(key))
+    assert_close(entry(batch, ("b",)), batch["b"])
+    for key in (("x",), ("b", "x"), ("a", "x"), ("x", "y", "z")):
+        assert entry(batch, key) is None
+
+
+@every_kind
+def test_items_are_those_of_the_first_level(made: Callable[[], TensorDictBase]) -> None:
+    batch = made()
+    assert [name for name, _ in items(batch)] == list(batch.keys())
+    assert torch.equal(dict(items(batch))["a"], batch["a"])
+
+
+@every_kind
+def test_rows_are_what_an_index_gives(made: Callable[[], TensorDictBase]) -> None:
+    batch, index = made(), torch.tensor([3, 0, 3])
+    chosen = rows(batch, index)
+    assert_close(chosen, batch[index])
+    assert chosen.batch_size == chosen["b"].batch_size == (3,)
+    chosen["a"].zero_()
+    assert batch["a"].tolist() == [0, 1, 2, 3]
+
+
+def test_rows_of_a_batch_with_more_dimensions_and_a_device() -> None:
+    batch = TensorDict({"a": torch.arange(12).reshape(4, 3)}, batch_size=(4, 3), device="cpu")
+    for device in ("cpu", None):
+        chosen = rows(batch.to(device) if device else batch.clear_device_(), torch.tensor([2, 1]))
+        assert chosen.batch_size == (2, 3)
+        assert chosen["a"].tolist() == [[6, 7, 8], [3, 4, 5]]
+
+
+@every_kind
+def test_an_entry_that_is_put_is_there(made: Callable[[], TensorDictBase]) -> None:
+    batch = made()
+    put(batch, "d", torch.ones(4))
+    assert torch.equal(batch["d"], torch.ones(4))
+    batch.lock_()
+    with pytest.raises(RuntimeError, match="lock"):
+        put(batch, "e", torch.ones(4))
+
+
+def test_the_mask_says_which_frames_count() -> None:
+    batch = TensorDict({"a": torch.zeros(1, 3)}, batch_size=(1, 3))
+    assert frame_mask(batch) is None
+    batch["collector", "mask"] = torch.tensor([[True, False, True]])
+    mask = frame_mask(batch)
+    assert mask is not None
+    assert mask.tolist() == [[True, False, True]]

@@ -13,7 +13,7 @@ from tensordict.utils import NestedKey
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import integer_seed
-from hookrl.tensordicts import frame_mask
+from hookrl.tensordicts import frame_mask, rows
 
 
 class Minibatches(TrainerHookBase):
@@ -135,7 +135,7 @@ class Minibatches(TrainerHookBase):
             kept = batch if self.keys is None else batch.select(*self.keys)
             self._flat = kept.reshape(-1)
             self._move_indices()
-        return self._flat[self._index]
+        return rows(self._flat, self._index)
 
     def _move_indices(self) -> None:
         """Put the indices where the batch is: else each entry would wait for them, at each step."""

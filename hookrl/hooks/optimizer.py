@@ -19,6 +19,7 @@ from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.fused_adam import step_and_clear
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import same_keys
+from hookrl.tensordicts import put
 
 BACKWARD_PRIORITY = -50
 STEP_PRIORITY = 50
@@ -112,7 +113,7 @@ class OptimizerHook(TrainerHookBase):
             if clip_grad_norm:
                 norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
                 losses = losses.clone(recurse=False) if losses.is_locked else losses
-                losses.set(self._norm_key, norm)
+                put(losses, self._norm_key, norm)
             else:
                 torch.nn.utils.clip_grad_value_(parameters, clip_norm)
         step_and_clear(self.optimizer)

@@ -350,7 +350,7 @@ class Trainer(TorchrlNames):
         self._inner_loop_ended = True
         self.inner_loop_end_reason = reason
 
-    def record_losses(self, losses: TensorDictBase) -> None:
+    def record_losses(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Count the detached losses of one step into `mean_losses`."""
         # torchrl's losses report some diagnostics by element.
         self._inner_losses.add(

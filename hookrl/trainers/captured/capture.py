@@ -66,6 +66,7 @@ class Capture:
                     raise NotCapturable(f"hook {type(owner).__name__}: {error}") from None
         groups = self._optimizers[0][1].param_groups
         self._device: torch.device = groups[0]["params"][0].device
+        self._on_device = self._device.type != "cpu"
         self._numbers = [
             (part, name)
             for part in (trainer.loss_module, *self._owners)
@@ -76,6 +77,7 @@ class Capture:
         self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
         self._last_value: TensorDictBase | None = None
         self._last_leaves: Leaves = []
+        self._last_tensors: list[torch.Tensor] = []
         self._last_steps: dict[Any, list[TracedStep]] = {}
 
     def settings(self) -> list[tuple[str, Any]]:
@@ -113,7 +115,10 @@ class Capture:
         except StopIteration:
             return False
         own = [getattr(owner, name) for owner, name in self.inputs]
-        if any(tensor is None for tensor in own) or not value.batch_size.numel():
+        for tensor in own:
+            if tensor is None:
+                return False
+        if not value.batch_size.numel():
             return False
         if self._draw_noise is not None:
             self._draw_noise(value)
@@ -149,6 +154,7 @@ class Capture:
         """
         if value is not self._last_value or self.plan.select.start:
             self._last_value, self._last_leaves = value, leaves_of(value)
+            self._last_tensors = [leaf for _, leaf in self._last_leaves]
             layout = tuple(
                 (key, leaf.shape, leaf.stride(), leaf.dtype) for key, leaf in self._last_leaves
             )
@@ -158,9 +164,9 @@ class Capture:
                 for place, (owner, name) in enumerate(self.inputs)
                 if name in getattr(owner, "varying", ())
             ]
-        if self._device.type != "cpu":  # what the host prepared is not there yet
+        if self._on_device:  # what the host prepared is not there yet
             own = [tensor.to(self._device, non_blocking=True) for tensor in own]
-        inputs = own + [leaf for _, leaf in self._last_leaves]
+        inputs = own + self._last_tensors
         shapes = [tensor.shape for tensor in own]
         for place in self.varying:
             shapes[place] = shapes[place][1:]
