@@ -163,12 +163,16 @@ class NumpyActor:
         return self._distribution.mode(x) if noise is None else self._sample(x, noise)
 
 
+_ZERO = np.zeros((), np.float32)
+"""A number would be made into an array each time."""
+
+
 def _tanh(x: Floats) -> None:
     np.tanh(x, out=x)
 
 
 def _relu(x: Floats) -> None:
-    np.maximum(x, 0.0, out=x)
+    np.maximum(x, _ZERO, out=x)
 
 
 _LINEAR = (nn.Linear, Linear)

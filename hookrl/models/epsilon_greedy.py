@@ -75,6 +75,9 @@ class EpsilonGreedy(ActionDistribution):
         return self.sample
 
 
+_GREEDY = (0, None, None)
+
+
 class EpsilonGreedyActor(NumpyActor):
     """Decides for a whole rollout where it explores, and asks the network only where it must."""
 
@@ -87,11 +90,13 @@ class EpsilonGreedyActor(NumpyActor):
 
         Returns:
             A list with, for each step, how many explore, which ones, bool ``[N]``, and the actions
-            to do so with, int64 ``[N]``.
+            to do so with, int64 ``[N]``; if nobody does in the whole rollout, no such.
         """
         distribution = self._exploration
         noise = distribution.draw_noise(rng, shape)
         explores = noise[..., 0] < distribution.epsilon
+        if not np.count_nonzero(explores):
+            return [_GREEDY] * shape[0]
         anywhere = (noise[..., 1] * distribution.num_params).astype(np.int64) + distribution.start
         exploring = explores.sum(-1).tolist()
         return list(zip(exploring, explores, anywhere, strict=True))
@@ -101,12 +106,12 @@ class EpsilonGreedyActor(NumpyActor):
         if noise is None:
             return super().__call__(observation)
         many, explores, anywhere = noise
+        if not many:
+            return super().__call__(observation)
         if isinstance(observation, Tensor):
             explores, anywhere = torch.from_numpy(explores), torch.from_numpy(anywhere)
         if many == len(anywhere):
             return anywhere
         greedy = super().__call__(observation)
-        if not many:
-            return greedy
         choose = torch.where if isinstance(greedy, Tensor) else np.where
         return choose(explores, anywhere, greedy)

@@ -67,12 +67,19 @@ class Capture:
         groups = self._optimizers[0][1].param_groups
         self._device: torch.device = groups[0]["params"][0].device
         self._on_device = self._device.type != "cpu"
-        self._numbers = [
+        numbers = [
             (part, name)
             for part in (trainer.loss_module, *self._owners)
             for name, value in getattr(part, "__dict__", {}).items()
             if isinstance(value, float | str) or (isinstance(value, bool) and name[0] != "_")
         ]
+        self._numbers = [(vars(part), name) for part, name in numbers]
+        self.setting_names = [
+            *("clip_grad_norm", "clip_norm"),
+            *("the settings of an optimizer" for _ in self._optimizers),
+            *(f"{type(part).__name__}.{name}" for part, name in numbers),
+        ]
+        """What each of `settings` is called."""
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
         self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
         self._last_value: TensorDictBase | None = None
@@ -80,15 +87,12 @@ class Capture:
         self._last_tensors: list[torch.Tensor] = []
         self._last_steps: dict[Any, list[TracedStep]] = {}
 
-    def settings(self) -> list[tuple[str, Any]]:
-        """Everything that the graph holds as a number, each by its name."""
-        trainer = self.trainer
-        return [
-            ("clip_grad_norm", trainer.clip_grad_norm),
-            ("clip_norm", trainer.clip_norm),
-            *(("the settings of an optimizer", one.constants) for _, one in self._optimizers),
-            *((f"{type(part).__name__}.{name}", vars(part)[name]) for part, name in self._numbers),
-        ]
+    def settings(self) -> list[Any]:
+        """Everything that the graph holds as a number, as it is now."""
+        values: list[Any] = [self.trainer.clip_grad_norm, self.trainer.clip_norm]
+        values += [optimizer.constants for _, optimizer in self._optimizers]
+        values += [attributes[name] for attributes, name in self._numbers]
+        return values
 
     def is_current(self) -> bool:
         """Whether all tensors are still where they were."""

@@ -90,11 +90,8 @@ class CapturedStep:
         if settings != self._settings:
             self._changes += 1
             if self._changes > _RECAPTURES:
-                changed = ", ".join(
-                    before[0]
-                    for before, now in zip(self._settings, settings, strict=True)
-                    if before != now
-                )
+                settled = zip(capture.setting_names, self._settings, settings, strict=True)
+                changed = ", ".join(name for name, before, now in settled if before != now)
                 self._refuse(f"{changed} changed {self._changes} times, each of which compiles")
             return False
         return capture.is_current()
