@@ -75,7 +75,7 @@ class _Reported(ABC):
         return format(float(self), specification)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Mean(_Reported):
     """A mean in two parts, so that several combine to the mean over everything they saw.
 
@@ -90,7 +90,7 @@ class Mean(_Reported):
         return float(self.total) / count if count else float("nan")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Latest(_Reported):
     """A value that is not averaged: a row holds the last one before it, as of a counter."""
 

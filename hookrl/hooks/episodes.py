@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from tensordict import TensorDictBase
-from tensordict.utils import NestedKey, unravel_key
+from tensordict.utils import NestedKey
 
 from hookrl.hooks.base import Mean, TrainerHookBase, TrainerLike
-from hookrl.tensordicts import entry, frame_mask
+from hookrl.objectives.entries import read_entry
+from hookrl.tensordicts import frame_mask
 
 _DONE = ("next", "done")
 _NOTHING = Mean(0.0, 0)
@@ -36,8 +37,6 @@ class EpisodeStatistics(TrainerHookBase):
         self.reward_key = reward_key
         self.log_pbar = log_pbar
         self.reads = (reward_key, _DONE)
-        key = unravel_key(reward_key)
-        self._reward_path = (key,) if isinstance(key, str) else key
         self._returns: Any = None
         self._lengths: Any = None
 
@@ -48,8 +47,8 @@ class EpisodeStatistics(TrainerHookBase):
 
     def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
         """Add a batch ``[envs, time]`` to the running episodes and report those that ended."""
-        reward: Any = entry(batch, self._reward_path)
-        done: Any = entry(batch, _DONE)
+        reward = read_entry(batch, self.reward_key, "EpisodeStatistics")
+        done = read_entry(batch, _DONE, "EpisodeStatistics")
         valid: Any = frame_mask(batch)
         # On the host the arithmetic is NumPy's, which takes a third of the time for small batches.
         xp: Any = torch

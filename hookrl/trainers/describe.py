@@ -47,7 +47,7 @@ def describe(trainer: Describable) -> str:
     lines = [f"for batch in {_kind(trainer.collector)}:  # {budget}"]
     for point in points[: inner[0]]:
         lines += _point(trainer, point, 1)
-    times = "every sub-batch" if steps is None else f"{steps} times"
+    times = {None: "every sub-batch", 1: "once"}.get(steps, f"{steps} times")
     lines.append(f"    {times}, unless the inner loop is ended:")
     for point in points[inner[0] : inner[-1] + 1]:
         lines += _point(trainer, point, 2)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 from toys import make_batch, make_trainer
 
+from hookrl.errors import MissingKey
 from hookrl.hooks import EpisodeStatistics
 from hookrl.trainers.metrics import RunningMeans
 
@@ -93,3 +94,8 @@ def test_the_row_of_a_trainer_has_no_return_before_an_episode_ended():
     EpisodeStatistics().register(trainer)
     trainer.train()
     assert trainer.logger.rows == []
+
+
+def test_a_batch_without_rewards_is_told():
+    with pytest.raises(MissingKey, match="EpisodeStatistics reads 'next.rewards', .*reward"):
+        EpisodeStatistics(reward_key=("next", "rewards"))(batch_of([[1.0]], [[0]]))
