@@ -17,6 +17,7 @@ CONTINUOUS = ("env_kwargs={continuous: true}",)
 PRIORITIZED = ("replay.prioritized=true",)
 NORMALIZED = ("normalize_observation=true",)
 OVERLAPPED = ("overlap_collection=true",)
+CAPTURED = ("compile=true",)
 CASES = [
     Case("ppo", "CartPole-v1", "torch", NORMALIZED),
     Case("ppo", "FrozenLake-v1", "torchsnapshot", background=True),
@@ -34,6 +35,8 @@ CASES = [
     Case("ppo", "Hopper-v5", "torchsnapshot", (*OVERLAPPED, *NORMALIZED), background=True),
     Case("dqn", "Acrobot-v1", "torch", (*OVERLAPPED, *NORMALIZED)),
     Case("sac", "Pendulum-v1", "torch", OVERLAPPED, background=True),
+    Case("ppo", "CartPole-v1", "torch", (*OVERLAPPED, *CAPTURED)),
+    Case("dqn", "CartPole-v1", "torchsnapshot", (*OVERLAPPED, *CAPTURED)),
 ]
 FULL = [CASES[3], CASES[4], CASES[8]]
 
