@@ -45,7 +45,8 @@ def draw(contents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         for work, axis in zip(row, line, strict=False):
             _panel(axis, work)
             axis.set_ylim(most - 0.5, -0.5)  # bars of a row are equally thick
-    figure.get_layout_engine().set(h_pad=0.14, w_pad=0.1)
+    layout: Any = figure.get_layout_engine()
+    layout.set(h_pad=0.14, w_pad=0.1)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

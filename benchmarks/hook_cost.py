@@ -36,13 +36,17 @@ from tensordict import TensorDict
 from benchmarks.hook_cost_report import summary
 from benchmarks.inner_loops import CONFIG, STEPS, InnerLoop, NoOperation
 from benchmarks.machine import describe_machine, describe_versions
+from benchmarks.processors import use_processors
 from benchmarks.report import RESULTS_DIR, write_report
 from benchmarks.timing import Estimate, difference, estimate, in_turn, slope
-from benchmarks.worker import use_processors
 from hookrl.configs import to_plain
 from hookrl.hooks.registry import HookRegistry
 
 COUNTS = (0, 25, 50, 75, 100)
+_OPTIONS: dict[str, Any] = {
+    **{"priority": 0, "before": None, "after": None, "every": 1},
+    **{"every_frames": None, "once": False, "kwargs": {}},
+}
 _PASSES = 100
 """Passes by a point in one measurement."""
 _EAGER, _HAND = "trainer.optimize, eager", "by hand, eager"
@@ -59,8 +63,7 @@ def passing(point: str, count: int) -> Any:
             point,
             NoOperation(),
             name=f"nothing_{number}",
-            **{"priority": 0, "before": None, "after": None, "every": 1},
-            **{"every_frames": None, "once": False, "kwargs": {}},
+            **_OPTIONS,
         )
     registry.resolve()
     hooks, data = registry[point], TensorDict({}, batch_size=[])

@@ -58,7 +58,7 @@ def make_slow(busy: bool = False) -> gym.Env[Any, Any]:
     return Slow(gym.make("CartPole-v1"), busy)
 
 
-gym.register("SlowCartPole-v0", make_slow)
+gym.register("SlowCartPole-v0", make_slow)  # type: ignore[arg-type]
 _SLOW = PPOConfig(
     env="SlowCartPole-v0",
     vectorization_mode="async",
@@ -67,7 +67,7 @@ _SLOW = PPOConfig(
     epochs=10,
     minibatches=32,
 )
-WORKS = {
+WORKS: dict[str, Any] = {
     "HalfCheetah-v5": PPO_HALFCHEETAH.config,
     "8 environments that wait 2 ms": _SLOW,
     "1 environment that computes 2 ms": dataclasses.replace(
@@ -87,7 +87,7 @@ class Batch(NamedTuple):
 def train(config: PPOConfig, batches: int, **changes: Any) -> list[Batch]:
     """Train on so many batches; return when each was there, those of the beginning left out."""
     frames = config.num_envs * config.steps_per_env * (WARM_UP + batches + 1)
-    quiet = {"total_frames": frames, "progress_bar": False, "log_interval": 0}
+    quiet: dict[str, Any] = {"total_frames": frames, "progress_bar": False, "log_interval": 0}
     trainer = PPOTrainer.from_config(dataclasses.replace(config, **quiet, **changes))
     starts: list[float] = []
     learned: list[float] = []

@@ -74,7 +74,7 @@ class Recorder(TrainerHookBase):
         deadline: when to stop, by `time.monotonic`; None: never.
     """
 
-    def __init__(self, keep: Callable[[list[list[float]]], None], deadline: float | None) -> None:
+    def __init__(self, keep: Callable[[list[list[float]]], Any], deadline: float | None) -> None:
         self.keep = keep
         self.deadline = deadline
         self.points: list[list[float]] = []

@@ -69,7 +69,8 @@ def train_hookrl(settings: RunConfig, seed: int, *further: TrainerHookBase) -> T
     )
     trainer = make_trainer(config)
     for hook in further:
-        hook.register(trainer)
+        register: Any = hook.register  # by its default name
+        register(trainer)
     seconds, cpu_seconds = _timed(trainer.train)
     act, view = last_policy(trainer)
     return Trained(

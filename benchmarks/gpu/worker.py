@@ -106,7 +106,7 @@ def _graphs_as(mode: str) -> Iterator[list[Callable[..., Any]]]:
         recorded.append(function)
         return cuda_graph(function)
 
-    cuda_graph = graph.CudaGraph
+    cuda_graph = graph.CudaGraph  # type: ignore[attr-defined]
     wanted = record if mode == CUDA_GRAPHS else lambda function: function
     with mock.patch.object(graph, "CudaGraph", wanted):
         yield recorded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from hookrl.configs import DQNConfig, PPOConfig, ReplayConfig, RunConfig, SACConfig
 
@@ -53,8 +54,12 @@ def _ppo(env: str, learning_rate: float) -> PPOConfig:
     )
 
 
-_ENVIRONMENTS = {"vectorization_mode": "tensor", "num_envs": 64, "train_frequency": 64}
-_REPLAY = {"capacity": 100_000, "learning_starts": 6_400}
+_ENVIRONMENTS: dict[str, Any] = {
+    "vectorization_mode": "tensor",
+    "num_envs": 64,
+    "train_frequency": 64,
+}
+_REPLAY: dict[str, Any] = {"capacity": 100_000, "learning_starts": 6_400}
 
 WORKS: dict[str, GPUWork] = {
     "ppo_cartpole": GPUWork(
@@ -72,7 +77,7 @@ WORKS: dict[str, GPUWork] = {
             env="CartPole-v1",
             replay=ReplayConfig(batch_size=128, **_REPLAY),
             progress_bar=False,
-            **_ENVIRONMENTS,  # type: ignore[arg-type]
+            **_ENVIRONMENTS,
         ),
         updates=True,
     ),
@@ -82,7 +87,7 @@ WORKS: dict[str, GPUWork] = {
             env="Pendulum-v1",
             replay=ReplayConfig(batch_size=256, **_REPLAY),
             progress_bar=False,
-            **_ENVIRONMENTS,  # type: ignore[arg-type]
+            **_ENVIRONMENTS,
         ),
         updates=True,
     ),

@@ -23,8 +23,8 @@ import torch
 from tensordict import TensorDict
 
 from benchmarks.inner_loops import NoOperation
+from benchmarks.processors import use_processors
 from benchmarks.scaling.axes import AXES
-from benchmarks.worker import use_processors
 from hookrl.configs import NetworkConfig, PPOConfig
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
 from hookrl.trainers import PPOTrainer
