@@ -122,7 +122,7 @@ def leaves_of(value: TensorDictBase) -> Leaves:
 def of_leaves(
     keys: Sequence[Any], tensors: Sequence[torch.Tensor], batch_size: torch.Size
 ) -> TensorDict:
-    """The inverse: a TensorDict that has the tensors under these keys."""
+    """The inverse of `leaves_of`: a TensorDict that has the tensors under these keys."""
     value = TensorDict({}, batch_size=batch_size)
     for key, tensor in zip(keys, tensors, strict=True):
         value.set(key, tensor)

@@ -1,8 +1,8 @@
 """A step of torch's fused Adam, without what `torch.optim` asks before each.
 
-Small networks are updated faster than `torch.optim` has found out how. What it does between its
-checks is done here, with its own kernel and its own state; whatever is not the plain case is left
-to it.
+For small networks the checks of `torch.optim` take longer than the update. What it does between
+them is done here, with its own kernel and its own state; whatever is not the plain case is left to
+it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor
 from torch._C._autograd import _profiler_enabled
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-_DECOUPLED = "decoupled_weight_decay"
-_ONE = torch.ones(())  # a number would be made into a tensor for each count
+_ONE = torch.ones((), dtype=torch.float32, device="cpu")
+"""A number would be made into a tensor for each count of steps."""
 
 Tensors = list[Tensor]
 
@@ -24,7 +24,7 @@ def step_and_clear(optimizer: torch.optim.Optimizer) -> None:
     """Do ``optimizer.step()`` and ``optimizer.zero_grad()``.
 
     The numbers are the same to the bit. Hooks of the optimizer, schedulers that count its steps and
-    profilers see what they always see.
+    profilers see what they always see; a method that somebody replaced in the class is not called.
     """
     updates = _updates(optimizer) if _is_plain(optimizer) else None
     if updates is None:
@@ -34,7 +34,7 @@ def step_and_clear(optimizer: torch.optim.Optimizer) -> None:
     with torch.no_grad():
         for group, (parameters, gradients, means, squares, steps) in updates:
             beta1, beta2 = group["betas"]
-            update = torch._fused_adamw_ if group[_DECOUPLED] else torch._fused_adam_
+            update = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
             torch._foreach_add_(steps, [_ONE] * len(steps))
             update(
                 parameters,
@@ -82,7 +82,6 @@ def _updates(
         if (
             not group["fused"]
             or group["amsgrad"]
-            or group["differentiable"]
             or isinstance(beta1, Tensor)
             or isinstance(beta2, Tensor)
         ):
@@ -97,9 +96,8 @@ def _updates(
             if gradient is None:
                 continue
             own = state.get(parameter)
-            if not own or parameter.dtype is not torch.float32 or not parameter.is_cpu:
-                return None
-            if gradient.is_sparse:
+            plain = parameter.dtype is torch.float32 and parameter.is_cpu
+            if not own or not plain or gradient.is_sparse:
                 return None
             parameters.append(parameter)
             gradients.append(gradient)

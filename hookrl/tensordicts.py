@@ -33,16 +33,16 @@ def entry(value: Any, key: tuple[str, ...]) -> Any:
     """Return what a TensorDict has at `key`, or None: in a tenth of the time that `get` takes.
 
     Args:
-        value: a TensorDict of any kind.
+        value: a TensorDict or tensorclass of any kind.
         key: the names that lead there.
     """
     for name in key:
         if type(value) is TensorDict:  # another kind may make its entries when asked
             value = value._tensordict.get(name)
-        elif isinstance(value, TensorDictBase):
-            value = value.get(name, None)
-        else:
+        elif value is None or isinstance(value, torch.Tensor):
             return None
+        else:
+            value = value.get(name, None)
     return value
 
 
@@ -55,7 +55,7 @@ def put(value: TensorDictBase, name: str, tensor: torch.Tensor) -> None:
 
 
 def rows(value: TensorDictBase, index: torch.Tensor) -> TensorDictBase:
-    """Return ``value[index]``: copies of some rows.
+    """Return ``value[index]``, copies of some rows; names of dimensions are left out.
 
     Args:
         value: of batch size ``[n, …]``.
@@ -63,10 +63,14 @@ def rows(value: TensorDictBase, index: torch.Tensor) -> TensorDictBase:
     """
     if type(value) is not TensorDict or value.device is not None:
         return value[index]
-    chosen = {
-        name: one.index_select(0, index) if isinstance(one, torch.Tensor) else rows(one, index)
-        for name, one in value._tensordict.items()
-    }
+    chosen: dict[str, Any] = {}
+    for name, one in value._tensordict.items():
+        if isinstance(one, torch.Tensor):
+            chosen[name] = one.index_select(0, index)
+        elif type(one) is TensorDict:
+            chosen[name] = rows(one, index)
+        else:  # it knows by itself what an index means
+            return value[index]
     return assembled(chosen, torch.Size([*index.shape, *value.batch_size[1:]]))
 
 

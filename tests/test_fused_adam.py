@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from hookrl import fused_adam
 from hookrl.fused_adam import step_and_clear
@@ -43,7 +46,6 @@ def assert_equal(ours: nn.Module, theirs: nn.Module, one: Any, other: Any) -> No
         assert mine.grad is None
         for name, value in other.state[yours].items():
             assert torch.equal(one.state[mine][name], value)
-    assert one.state_dict().keys() == other.state_dict().keys()
 
 
 def train(ours: nn.Module, theirs: nn.Module, one: Any, other: Any, steps: int = 5) -> None:
@@ -119,7 +121,7 @@ def test_what_has_no_gradient_stays(shortcut: list[bool]) -> None:
     assert shortcut[-1]
 
 
-def test_a_loaded_state_and_another_rate_are_taken_up() -> None:
+def test_a_loaded_state_and_another_rate_are_taken_up(shortcut: list[bool]) -> None:
     ours, theirs, one, other = pair()
     train(ours, theirs, one, other)
     state = copy.deepcopy(one.state_dict())
@@ -127,12 +129,74 @@ def test_a_loaded_state_and_another_rate_are_taken_up() -> None:
         optimizer.load_state_dict(copy.deepcopy(state))
         optimizer.param_groups[0]["lr"] = 0.01
     train(ours, theirs, one, other)
+    assert shortcut == [False, *[True] * 9]
 
 
-@pytest.mark.parametrize("options", [{"fused": False}, {"amsgrad": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fused": False},
+        {"amsgrad": True},
+        {"betas": (torch.tensor(0.9), torch.tensor(0.99))},
+        {"fused": False, "foreach": True},
+    ],
+    ids=str,
+)
 def test_other_forms_are_torchs(options: Any, shortcut: list[bool]) -> None:
     train(*pair(**options))
     assert not any(shortcut)
+
+
+def test_so_are_other_numbers(shortcut: list[bool]) -> None:
+    ours, theirs, *_ = pair()
+    optimizers = [
+        torch.optim.Adam(network.double().parameters(), lr=0.1, fused=True)
+        for network in (ours, theirs)
+    ]
+    x = torch.linspace(-1, 1, 12).double().reshape(4, 3)
+    for _ in range(3):
+        for network in (ours, theirs):
+            network(x).square().mean().backward()
+        step_and_clear(optimizers[0])
+        optimizers[1].step()
+        optimizers[1].zero_grad()
+    assert_equal(ours, theirs, *optimizers)
+    assert not any(shortcut)
+
+
+class Counting(torch.optim.Adam):
+    """Does more in a step than its base."""
+
+    steps = 0
+
+    def step(self, closure: Any = None) -> Any:
+        self.steps += 1
+        return super().step(closure)
+
+
+def test_a_method_of_ones_own_is_called() -> None:
+    ours, _, one, _ = pair()
+    own = Counting(ours.parameters(), fused=True)
+    seen: list[str] = []
+    one.zero_grad = lambda: seen.append("zero_grad")
+    for times in range(3):
+        backward(ours, times)
+        step_and_clear(one)
+        step_and_clear(own)
+    assert own.steps == 3
+    assert seen == ["zero_grad"] * 3
+
+
+def test_a_scaler_of_gradients_is_heeded() -> None:
+    ours, _, one, _ = pair()
+    backward(ours, 0)
+    step_and_clear(one)
+    before = copy.deepcopy(ours.state_dict())
+    backward(ours, 0)
+    one.grad_scale, one.found_inf = torch.ones(()), torch.ones(())
+    step_and_clear(one)
+    for name, value in ours.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_another_optimizer_is_stepped_too() -> None:
@@ -141,20 +205,35 @@ def test_another_optimizer_is_stepped_too() -> None:
     train(ours, theirs, *optimizers)
 
 
-def test_who_watches_the_optimizer_sees_its_steps() -> None:
+@pytest.mark.parametrize(
+    "registers",
+    [
+        lambda optimizer: optimizer.register_step_pre_hook,
+        lambda optimizer: optimizer.register_step_post_hook,
+        lambda _: register_optimizer_step_pre_hook,
+        lambda _: register_optimizer_step_post_hook,
+    ],
+    ids=["its own, before", "its own, after", "everybody's, before", "everybody's, after"],
+)
+def test_a_hook_of_the_optimizer_sees_its_steps(registers: Any) -> None:
     ours, _, one, _ = pair()
-    seen: list[str] = []
-    one.register_step_post_hook(lambda *_: seen.append("own"))
-    everybody = register_optimizer_step_pre_hook(lambda *_: seen.append("all"))
+    seen: list[Any] = []
+    handle = registers(one)(lambda optimizer, *_: seen.append(optimizer))
     try:
-        for times in range(2):
+        for times in range(3):
             backward(ours, times)
             step_and_clear(one)
     finally:
-        everybody.remove()
-    assert seen == ["all", "own"] * 2
+        handle.remove()
+    assert seen == [one] * 3
+
+
+def test_a_profiler_sees_them_too() -> None:
+    ours, _, one, _ = pair()
+    backward(ours, 0)
+    step_and_clear(one)
     with torch.profiler.profile() as profile:
-        backward(ours, 0)
+        backward(ours, 1)
         step_and_clear(one)
     assert any("Optimizer.step#Adam.step" in event.key for event in profile.key_averages())
 

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tensordict import TensorDict, TensorDictBase, assert_close, lazy_stack
+from tensordict import (
+    TensorDict,
+    TensorDictBase,
+    UnbatchedTensor,
+    assert_close,
+    lazy_stack,
+    tensorclass,
+)
 
 from hookrl.tensordicts import assembled, entry, frame_mask, items, put, rows
 
@@ -35,6 +42,14 @@ def test_it_is_a_tensordict_like_any_other() -> None:
     assert batch.clone().to("cpu")["b"].batch_size == (2, 3)
 
 
+@tensorclass
+class Pair:
+    """Entries that are attributes."""
+
+    left: torch.Tensor
+    right: torch.Tensor
+
+
 def nested() -> TensorDict:
     size = torch.Size((4,))
     entries = {"a": torch.arange(4), "b": {"c": torch.arange(8.0).reshape(4, 2)}}
@@ -56,6 +71,13 @@ def test_entries_are_found_where_get_finds_them(made: Callable[[], TensorDictBas
         assert entry(batch, key) is None
 
 
+def test_a_tensorclass_is_asked_for_its_entries() -> None:
+    assert entry(Pair(torch.ones(2), torch.zeros(2), batch_size=[2]), ("right",)).tolist() == [0, 0]
+    batch = nested()
+    batch["b", "deep"] = Pair(torch.ones(4), torch.zeros(4), batch_size=[4])
+    assert entry(batch, ("b", "deep", "left")).tolist() == [1, 1, 1, 1]
+
+
 @every_kind
 def test_items_are_those_of_the_first_level(made: Callable[[], TensorDictBase]) -> None:
     batch = made()
@@ -73,11 +95,22 @@ def test_rows_are_what_an_index_gives(made: Callable[[], TensorDictBase]) -> Non
     assert batch["a"].tolist() == [0, 1, 2, 3]
 
 
+def test_rows_leave_whole_what_has_none() -> None:
+    batch = nested()
+    batch["b", "all"] = UnbatchedTensor(torch.arange(10))
+    batch["b", "name"] = "text"
+    chosen, expected = rows(batch, torch.tensor([1, 2])), batch[torch.tensor([1, 2])]
+    assert chosen["a"].tolist() == [1, 2]
+    assert chosen["b", "all"].tolist() == expected["b", "all"].tolist() == [*range(10)]
+    assert chosen["b", "name"] == "text"
+
+
 def test_rows_of_a_batch_with_more_dimensions_and_a_device() -> None:
     batch = TensorDict({"a": torch.arange(12).reshape(4, 3)}, batch_size=(4, 3), device="cpu")
     for device in ("cpu", None):
         chosen = rows(batch.to(device) if device else batch.clear_device_(), torch.tensor([2, 1]))
         assert chosen.batch_size == (2, 3)
+        assert chosen.device == batch.device
         assert chosen["a"].tolist() == [[6, 7, 8], [3, 4, 5]]
 
 

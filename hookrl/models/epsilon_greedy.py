@@ -76,6 +76,7 @@ class EpsilonGreedy(ActionDistribution):
 
 
 _GREEDY = (0, None, None)
+"""The noise of a step in which nobody explores."""
 
 
 class EpsilonGreedyActor(NumpyActor):
@@ -90,7 +91,7 @@ class EpsilonGreedyActor(NumpyActor):
 
         Returns:
             A list with, for each step, how many explore, which ones, bool ``[N]``, and the actions
-            to do so with, int64 ``[N]``; if nobody does in the whole rollout, no such.
+            to do so with, int64 ``[N]``; ``(0, None, None)`` throughout if nobody ever does.
         """
         distribution = self._exploration
         noise = distribution.draw_noise(rng, shape)
@@ -108,10 +109,10 @@ class EpsilonGreedyActor(NumpyActor):
         many, explores, anywhere = noise
         if not many:
             return super().__call__(observation)
+        choose: Callable[..., Any] = np.where
         if isinstance(observation, Tensor):
+            choose = torch.where
             explores, anywhere = torch.from_numpy(explores), torch.from_numpy(anywhere)
         if many == len(anywhere):
             return anywhere
-        greedy = super().__call__(observation)
-        choose = torch.where if isinstance(greedy, Tensor) else np.where
-        return choose(explores, anywhere, greedy)
+        return choose(explores, anywhere, super().__call__(observation))

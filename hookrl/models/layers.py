@@ -1,7 +1,8 @@
 """Layers of torch that compute large batches on a CPU in forms that are faster there.
 
 They are the layers that they are named after: parameters, names and layouts are the same, and the
-results are to rounding. Which form is taken depends on shapes alone. Stand-ins, on which graphs are
+results are to rounding. Which form is taken depends on shapes, and on whether there are gradients
+to come. Stand-ins, on which graphs are
 traced, are left to the compiler, which has forms of its own.
 """
 

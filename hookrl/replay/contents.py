@@ -50,7 +50,7 @@ class Contents:
             position=ring.position,
             filled=ring.filled,
             written=ring.written,
-            valid=torch.from_numpy(ring.valid_grid[:, : ring.filled].copy()),
+            valid=torch.from_numpy(ring.grid(ring.valid)[:, : ring.filled].copy()),
             values=store.values(live),
             final_rows=torch.from_numpy(rows),
             finals={key: column.gather(slots[rows]).cpu() for key, column in columns},

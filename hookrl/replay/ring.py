@@ -43,7 +43,6 @@ class Ring:
         self.stop = np.ones(rows, dtype=np.bool_)
         """Where a return ends, whatever follows: an episode ended, what follows is masked out or
         belongs to something else, or it is the newest row."""
-        self.valid_grid, self.stop_grid = self.grid(self.valid), self.grid(self.stop)
 
     @property
     def newest(self) -> int:

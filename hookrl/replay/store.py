@@ -41,13 +41,13 @@ def spec_of(batch: TensorDictBase) -> Spec:
     """
     spec: Spec = {}
     for name in ("observation", "action"):
-        entry = batch.get(name)
-        if entry is None:
+        value = batch.get(name)
+        if value is None:
             raise _missing(batch, (name,))
-        if isinstance(entry, torch.Tensor):
-            spec[(name,)] = (tuple(entry.shape[2:]), entry.dtype)
+        if isinstance(value, torch.Tensor):
+            spec[(name,)] = (tuple(value.shape[2:]), value.dtype)
             continue
-        for key, leaf in entry.items(include_nested=True, leaves_only=True):
+        for key, leaf in value.items(include_nested=True, leaves_only=True):
             path = (key,) if isinstance(key, str) else key
             spec[(name, *path)] = (tuple(leaf.shape[2:]), leaf.dtype)
     for key in OUTCOME:
@@ -138,7 +138,7 @@ class TransitionStore:
         stop = done if apart is None else _with_stops(done, apart)
         if valid is not None:
             stop = _with_stops(stop, ~valid[:, 1:])
-        valid_grid, stop_grid, slots = ring.valid_grid, ring.stop_grid, ring.grid(finals.slots)
+        valid_grid, stop_grid, slots = map(ring.grid, (ring.valid, ring.stop, finals.slots))
         pieces = list(ring.pieces(steps))
         for source, columns in pieces:
             if columns.start < ring.filled:
@@ -235,7 +235,7 @@ class TransitionStore:
         self._keep_live(held)
         for key, column in self.columns.items():
             column.write(ring.envs, held, column.block(values[key]))
-        ring.valid_grid[:, held] = as_array(valid)
+        ring.grid(ring.valid)[:, held] = as_array(valid)
         ring.count = int(np.count_nonzero(ring.valid))
         is_newest = final_rows % ring.steps == ring.newest
         blocks = [
@@ -246,8 +246,8 @@ class TransitionStore:
         self._put_finals(final_rows[older], [block[older] for block in blocks])
         done = as_array(values[DONE])[:, :, 0]
         self._put_newest([block[newest] for block in blocks], done[:, ring.newest])
-        stop = ring.stop_grid
-        stop[:, held] = done | ~np.roll(ring.valid_grid, -1, axis=1)[:, held]
+        stop = ring.grid(ring.stop)
+        stop[:, held] = done | ~np.roll(ring.grid(ring.valid), -1, axis=1)[:, held]
         stop[:, ring.newest] = True
         ring.stop[final_rows] = True
 

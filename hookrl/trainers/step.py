@@ -30,7 +30,7 @@ class StepHost(Protocol):
     prepare_calls: tuple[Callable[[], None], ...]
     """The first phase of the hooks that have one."""
 
-    def record_losses(self, losses: Mapping[str, torch.Tensor]) -> None:
+    def record_losses(self, losses: TensorDictBase) -> None:
         """Count the losses of a step into their mean."""
         ...
 
@@ -101,10 +101,10 @@ class EagerStep:
         sub_batch = self._post_loss.replace(sub_batch)
         losses = self._optimizer.replace(losses, trainer.clip_grad_norm, trainer.clip_norm, index)
         detached = {name: loss.detach() for name, loss in losses.items()}
-        trainer.losses = assembled(detached, losses.batch_size)
+        trainer.losses = losses = assembled(detached, losses.batch_size)
         trainer.optim_steps += 1
         self._post_optim.run()
-        trainer.record_losses(detached)
+        trainer.record_losses(losses)
         self._post_optim_log.collect(sub_batch, trainer.log)
         return True
 

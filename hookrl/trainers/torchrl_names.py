@@ -130,12 +130,11 @@ def _complete(loss_module: Any) -> None:
 
 def _value(reported: Any, before: Any) -> Any:
     """What a metric's value is; for a mean over nothing what it was, or NaN if it was nothing."""
-    kind = type(reported)
-    if kind is Latest:
+    if isinstance(reported, float | torch.Tensor):
+        return reported.detach() if isinstance(reported, torch.Tensor) else reported
+    if isinstance(reported, Latest):
         return reported.value
-    if isinstance(reported, torch.Tensor):
-        return reported.detach()
-    if kind is not Mean:
+    if not isinstance(reported, Mean):
         return reported
     total, count = reported.total, reported.count
     before = float("nan") if before is None else before

@@ -22,7 +22,7 @@ from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.progress import ProgressBar
 from hookrl.loggers import as_logger
 from hookrl.state import integer_seed, seed_process
-from hookrl.tensordicts import frame_mask
+from hookrl.tensordicts import frame_mask, items
 from hookrl.trainers.captured import CapturedStep, captures, check_compile
 from hookrl.trainers.checkpointing import require_exact
 from hookrl.trainers.describe import describe
@@ -350,11 +350,11 @@ class Trainer(TorchrlNames):
         self._inner_loop_ended = True
         self.inner_loop_end_reason = reason
 
-    def record_losses(self, losses: Mapping[str, torch.Tensor]) -> None:
+    def record_losses(self, losses: TensorDictBase) -> None:
         """Count the detached losses of one step into `mean_losses`."""
         # torchrl's losses report some diagnostics by element.
         self._inner_losses.add(
-            {k: v if v.numel() == 1 else v.double().mean() for k, v in losses.items()}
+            {k: v if v.numel() == 1 else v.double().mean() for k, v in items(losses)}
         )
 
     def record_loss_vector(

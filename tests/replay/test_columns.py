@@ -49,6 +49,17 @@ def test_blocks_are_compared_to_the_bit(make, tmp_path):
 
 
 @every_kind
+@pytest.mark.parametrize("steps", [3, 5_000])
+def test_zeros_of_either_sign_differ_however_many_there_are(make, tmp_path, steps):
+    column = make(tmp_path)
+    one = torch.zeros(1, steps, 2)
+    other = one.clone()
+    other[0, 2, 1] = -0.0
+    different = column.differ(column.block(one), column.block(other))
+    assert np.flatnonzero(different).tolist() == [2]
+
+
+@every_kind
 def test_what_was_gathered_can_be_overlaid(make, tmp_path):
     column = make(tmp_path)
     column.put(np.arange(6), column.block(torch.arange(12.0).reshape(6, 2)))

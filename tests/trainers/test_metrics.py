@@ -43,6 +43,17 @@ def test_of_counts_the_row_holds_the_latest():
     assert running({"x": Latest(1)}, {"x": Latest(5)}).numbers() == {"x": 5.0}
 
 
+def test_what_is_derived_from_them_counts_as_they_do():
+    class Weighed(Mean):
+        pass
+
+    class Newest(Latest):
+        pass
+
+    found = running({"x": Weighed(10, 4), "y": Newest(1)}, {"x": Weighed(0, 1), "y": Newest(5)})
+    assert found.numbers() == {"x": 2.0, "y": 5.0}
+
+
 def test_means_stay_on_their_device_until_numbers_are_asked_for():
     """On the meta device whoever asks for a number gets an error."""
     means = running({"x": torch.tensor(1.0, device="meta")}, {"x": torch.ones(1, device="meta")})

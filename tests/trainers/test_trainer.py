@@ -147,6 +147,19 @@ def test_losses_are_live_until_the_optimizer_ran_and_then_detached():
     assert seen == [True, False]
 
 
+def test_what_a_hook_adds_to_the_losses_is_among_their_means():
+    trainer = make_trainer([make_batch()])
+
+    def add():
+        trainer.losses["extra"] = torch.tensor(2.0)
+
+    trainer.register_op("post_optim", add)
+    seen = []
+    trainer.register_op("post_steps_log", lambda batch: seen.append(trainer.mean_losses["extra"]))
+    trainer.train()
+    assert seen == [2.0]
+
+
 def test_mean_losses_are_those_of_the_current_inner_loop():
     values = iter([1.0, 3.0, 10.0, 20.0])
     trainer, seen = make_trainer(2, with_optimizer=False), []
