@@ -201,8 +201,10 @@ def test_a_scaler_of_gradients_is_heeded() -> None:
 
 def test_another_optimizer_is_stepped_too() -> None:
     ours, theirs, *_ = pair()
+    before = copy.deepcopy(ours.state_dict())
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in (ours, theirs)]
     train(ours, theirs, *optimizers)
+    assert not any(torch.equal(value, before[name]) for name, value in ours.state_dict().items())
 
 
 @pytest.mark.parametrize(

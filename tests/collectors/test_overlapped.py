@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 import traceback
@@ -12,113 +11,32 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from counting import batch_leaves
 from gymnasium import spaces
-from midway import through_a_checkpoint
+from overlapping import (
+    ENVS,
+    KINDS,
+    STEPS,
+    assert_alike,
+    each_kind,
+    lagging_by,
+    learn,
+    normalizer_of,
+    overlapped,
+    plain,
+    policy_of,
+    run,
+)
 from states import assert_same
 from tensordict import TensorDict
 
 from hookrl import collectors
-from hookrl.collectors import ObservationNormalizer, OverlappedCollector, VectorCollector
+from hookrl.collectors import OverlappedCollector
 from hookrl.envs import make_env
 from hookrl.envs.tensor import make
-from hookrl.errors import InvalidType, InvalidValue, MissingKey
+from hookrl.errors import InvalidType, InvalidValue
 from hookrl.graph import Graph
 from hookrl.hooks.denormals import flushes_denormals
-from hookrl.models import ActorCritic, QNetwork, SquashedGaussianPolicy
-
-STEPS, ENVS = 9, 2
-
-
-class Slow(gym.Wrapper):
-    """Takes its time, so that a batch is still in flight when others look."""
-
-    def step(self, action: Any) -> Any:
-        time.sleep(0.001)
-        return self.env.step(action)
-
-
-ENV = {"actor-critic": "CartPole-v1", "q-network": "CartPole-v1", "squashed": "Pendulum-v1"}
-KINDS = {"actor-critic": ActorCritic, "q-network": QNetwork, "squashed": SquashedGaussianPolicy}
-each_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-def policy_of(kind: str = "actor-critic") -> Any:
-    env = make_env(ENV[kind])
-    generator = torch.Generator().manual_seed(0)
-    return KINDS[kind].from_spaces(
-        env.observation_space, env.action_space, hidden_sizes=(8,), generator=generator
-    )
-
-
-def plain(policy: Any, kind: str = "actor-critic", **options: Any) -> VectorCollector:
-    env = options.pop("env", lambda: Slow(make_env(ENV[kind])))
-    options = {"seed": 3, "frames_per_batch": STEPS * ENVS, "num_envs": ENVS, **options}
-    return VectorCollector(env, policy, **options)
-
-
-def overlapped(policy: Any, kind: str = "actor-critic", **options: Any) -> OverlappedCollector:
-    return OverlappedCollector(plain(policy, kind, **options))
-
-
-def normalizer_of(kind: str = "actor-critic") -> ObservationNormalizer:
-    return ObservationNormalizer(make_env(ENV[kind]).observation_space)
-
-
-def learn(policy: Any, batch: int) -> None:
-    """Change the policy a lot, in place, as learning from a batch would."""
-    generator = torch.Generator().manual_seed(batch)
-    with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    if hasattr(policy, "epsilon"):
-        policy.epsilon = 1 / (batch + 2)
-
-
-def lagging_by(lag: int, kind: str, batches: int, **options: Any) -> list[TensorDict]:
-    """What a collector in the foreground gives whose policy is so many batches behind, by hand."""
-    policy, acting = policy_of(kind), policy_of(kind)
-    policies = [copy.deepcopy(policy)]
-    collector, collected = plain(acting, kind, **options), []
-    for number in range(batches):
-        then = policies[max(number - lag, 0)]
-        acting.load_state_dict(then.state_dict())
-        if hasattr(acting, "epsilon"):
-            acting.epsilon = then.epsilon
-        batch = collector.collect()
-        if kind == "actor-critic":
-            flat = batch.reshape(-1)
-            log_prob = acting.evaluate_actions(flat["observation"], flat["action"])[0]
-            batch["action_log_prob"] = log_prob.detach().view(batch.shape)
-        collected.append(batch)
-        learn(policy, number)
-        policies.append(copy.deepcopy(policy))
-    return collected
-
-
-def trained(collector: OverlappedCollector, policy: Any, batches: range) -> list[TensorDict]:
-    """Collect and learn in turns; batches are copied, since learning may write into them."""
-    collected = []
-    for number in batches:
-        batch = collector.collect()
-        collected.append(batch.clone())
-        batch["observation"].zero_()
-        learn(policy, number)
-    return collected
-
-
-def run(kind: str, batches: int = 5, **options: Any) -> list[TensorDict]:
-    policy = policy_of(kind)
-    collector = overlapped(policy, kind, **options)
-    collected = trained(collector, policy, range(batches))
-    collector.shutdown()
-    return collected
-
-
-def assert_alike(one: list[TensorDict], other: list[TensorDict]) -> None:
-    for left, right in zip(one, other, strict=True):
-        assert_same(batch_leaves(left), batch_leaves(right))
-
+from hookrl.models import ActorCritic
 
 # ---------------------------------------------------------------- what a batch holds
 
@@ -263,96 +181,6 @@ def test_what_a_transform_was_loaded_with_before_the_first_batch_counts() -> Non
         batches.append(made.collect()["observation"])
         made.shutdown()
     assert torch.equal(*batches)
-
-
-# ---------------------------------------------------------------- seeds, state, resuming
-
-
-def test_a_seed_that_is_set_before_the_first_batch_counts() -> None:
-    collector = overlapped(policy_of(), seed=None)
-    collector.set_seed(3)
-    assert_alike([collector.collect()], run("actor-critic", 1))
-    collector.shutdown()
-
-
-def test_a_seed_that_is_set_later_begins_afresh() -> None:
-    collector = overlapped(policy_of(), seed=8)
-    collector.collect()
-    collector.set_seed(3)
-    expected = run("actor-critic", 1)[0]
-    assert torch.equal(collector.collect()["observation"], expected["observation"])
-    collector.shutdown()
-
-
-@pytest.mark.parametrize("normalizes", [False, True])
-@each_kind
-def test_an_interrupted_collector_gives_the_batches_it_would_have_given(
-    kind: str, normalizes: bool
-) -> None:
-    def make(seed: int, policy: Any) -> OverlappedCollector:
-        transform = normalizer_of(kind) if normalizes else None
-        return overlapped(policy, kind, seed=seed, transform=transform)
-
-    policy = policy_of(kind)
-    whole, states, weights, expected = make(3, policy), [], [], []
-    for number in range(4):
-        states.append(through_a_checkpoint(whole.state_dict()))
-        weights.append(copy.deepcopy(policy))
-        expected += trained(whole, policy, range(number, number + 1))
-    for done, state in enumerate(states):
-        policy = weights[done]
-        resumed = make(1, policy)
-        if done % 2:
-            resumed.collect()  # it may be in use
-        resumed.load_state_dict(state)
-        assert_same(through_a_checkpoint(resumed.state_dict()), state)
-        assert_alike(trained(resumed, policy, range(done, 4)), expected[done:])
-        resumed.shutdown()
-    whole.shutdown()
-
-
-def test_a_state_does_not_change_when_its_batch_is_learned_from() -> None:
-    collector = overlapped(policy_of())
-    collector.collect()
-    state = collector.state_dict()
-    kept = copy.deepcopy(state)
-    other = overlapped(policy_of())
-    other.load_state_dict(state)
-    for one in (collector, other):
-        one.collect()["observation"].zero_()
-        one.shutdown()
-    assert_same(state, kept)
-
-
-def test_a_collector_may_be_saved_after_its_end() -> None:
-    collector = overlapped(policy_of())
-    collector.collect()
-    state = collector.state_dict()
-    collector.shutdown()
-    assert_same(collector.state_dict(), state)
-
-
-def test_a_state_of_another_collector_is_refused_and_changes_nothing() -> None:
-    collector = overlapped(policy_of(), transform=normalizer_of())
-    collector.collect()
-    before, other = collector.state_dict(), overlapped(policy_of())
-    other.collect()
-    foreign = other.state_dict()
-    with pytest.raises(MissingKey, match="OverlappedCollector lacks 'transform'"):
-        collector.load_state_dict(foreign)
-    with pytest.raises(MissingKey, match="VectorCollector lacks 'transform'"):
-        collector.load_state_dict({**foreign, "transform": before["transform"]})
-    with pytest.raises(MissingKey, match="ObservationNormalizer"):
-        collector.load_state_dict({**before, "transform": {}})
-    assert_same(collector.state_dict(), before)
-    collector.shutdown()
-    other.shutdown()
-
-
-def test_how_exactly_it_resumes_is_as_of_the_collector() -> None:
-    for exact_resume in ("best", "off"):
-        collector = plain(None, exact_resume=exact_resume)
-        assert OverlappedCollector(collector).exact_resume == collector.exact_resume
 
 
 # ---------------------------------------------------------------- when it ends, or goes wrong
