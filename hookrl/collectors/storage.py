@@ -7,6 +7,7 @@ changes. Environments that speak NumPy write into arrays, whose memory is the te
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,25 @@ class BatchStorage:
         self._rewards[t] = reward
         self._terminations[t] = terminated
         self._truncations[t] = truncated
+
+    def rows(self, first: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Iterable[Any]]:
+        """Return where an environment that writes by itself writes, and the policy reads.
+
+        Only for observations and actions of one array each, and NumPy's.
+
+        Args:
+            first: what the first step sees.
+
+        Returns:
+            What each step sees, and last what comes behind the batch, ``[envs, *shape]`` each; the
+            actions, ``[time, envs, *shape]``; and for each step the rows of reward, ``terminated``
+            and ``truncated``, ``[envs]`` each.
+        """
+        seen = [*self._seen.only]
+        seen[0][...] = first
+        seen.append(np.empty_like(seen[0]))
+        outcomes = zip(self._rewards, self._terminations, self._truncations, strict=True)
+        return seen, self._taken.only, outcomes
 
     def write_final(self, t: int, envs: Any, observations: Any) -> None:
         """Write the last observations of the episodes that ended at step `t` in `envs`.
@@ -149,13 +169,13 @@ class _Steps:
 
     def __init__(self, stored: list[tuple[Path, Any]]) -> None:
         self._rows = [(path, values.swapaxes(0, 1)) for path, values in stored]
-        only = len(stored) == 1 and not stored[0][0]
-        self._only = self._rows[0][1] if only else None
+        self.only: Any = self._rows[0][1] if len(stored) == 1 and not stored[0][0] else None
+        """Of a single entry that has no name, ``[time, envs, *shape]``; else None."""
 
     def write(self, t: int, value: Any) -> Any:
         """Write what was at step `t`; return it as it is stored."""
-        if self._only is not None:
-            row = self._only[t]
+        if self.only is not None:
+            row = self.only[t]
             row[...] = value
             return row
         for path, rows in self._rows:

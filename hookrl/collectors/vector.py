@@ -7,7 +7,7 @@ afterwards, in one pass, by a hook.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from hookrl.collectors.resume import EnvironmentState, ExactResume
 from hookrl.collectors.storage import BatchStorage, TrajectoryIds
 from hookrl.envs.snapshots.values import pack, unpack
 from hookrl.envs.spaces import Leaf, action_fitter, at, leaves, nest, own_copy, seed_spaces
+from hookrl.envs.sync import SerialVectorEnv
 from hookrl.envs.vector import EnvLike, make_vector_env
 from hookrl.errors import InvalidValue, MissingKey
+from hookrl.models.acting import Actor
 from hookrl.state import restored, same_keys, snapshot
 
 _SEED_BOUND = 2**31
@@ -103,6 +105,8 @@ class VectorCollector(Collector):
         self.device = None if device is None else torch.device(device)
         self._to_env = action_fitter(self.action_leaves)
         self._autoreset = _autoreset_mode(self.env)
+        # An environment inside a wrapper is stepped by the wrapper.
+        self._writes = type(self.env) is SerialVectorEnv and self.env.writes and transform is None
         self._ids = TrajectoryIds(self.num_envs)
         self._observation: Any = None
         """What the policy sees next; None: the environments start afresh."""
@@ -135,7 +139,7 @@ class VectorCollector(Collector):
     def _collect(self) -> TensorDict:
         if self._observation is None:
             self._start()
-        steps, env = self.steps_per_env, self.env
+        steps = self.steps_per_env
         storage = BatchStorage(
             self.observation_leaves,
             self.action_leaves,
@@ -144,29 +148,15 @@ class VectorCollector(Collector):
             self._env_device,
             use_numpy=self._use_numpy,
         )
-        next_step = self._autoreset == AutoresetMode.NEXT_STEP
-        transform = self.transform
         actor = self._random if self._collected < self.init_random_frames else self.actor
         self._collected += steps * self.num_envs
         actor.refresh()
         noise = actor.draw_noise(self.rng, (steps, self.num_envs))
-        observation = self._observation
-        for t in range(steps):
-            # What is seen is copied at once: the environment may reuse its memory for the next.
-            action = actor(storage.write_observation(t, observation), noise[t])
-            storage.write_action(t, action)
-            observation, reward, terminated, truncated, info = env.step(self._to_env(action))
-            storage.write_outcome(t, reward, terminated, truncated)
-            if not next_step:
-                done = terminated | truncated
-                if self._any(done):
-                    observation = self._end_episodes(storage, t, observation, done, info)
-            if transform is not None:
-                observation = transform(observation)
-        self._observation = own_copy(observation, self.observation_leaves)
+        roll = self._roll_in_place if self._writes else self._roll
+        self._observation = roll(storage, actor, noise)
         starts_after = done_at = storage.done
         resets = None
-        if next_step:
+        if self._autoreset == AutoresetMode.NEXT_STEP:
             # The step after an episode's last only resets: its action and reward mean nothing, and
             # the episode that it opens starts with the step behind it.
             before = self._over[:, None]
@@ -177,6 +167,37 @@ class VectorCollector(Collector):
             starts_after = starts_after.cpu().numpy()
         batch = storage.finish(self._observation, self._ids.assign(starts_after), resets)
         return batch if self.device is None else self.to_device(batch)
+
+    def _roll(self, storage: BatchStorage, actor: Actor, noise: Any) -> Any:
+        """Step the environments through the batch; return a copy of what they show then."""
+        env, transform = self.env, self.transform
+        observation = self._observation
+        for t in range(self.steps_per_env):
+            # What is seen is copied at once: the environment may reuse its memory for the next.
+            action = actor(storage.write_observation(t, observation), noise[t])
+            storage.write_action(t, action)
+            observation, reward, terminated, truncated, info = env.step(self._to_env(action))
+            storage.write_outcome(t, reward, terminated, truncated)
+            if self._autoreset != AutoresetMode.NEXT_STEP:
+                done = terminated | truncated
+                if self._any(done):
+                    observation = self._end_episodes(storage, t, observation, done, info)
+            if transform is not None:
+                observation = transform(observation)
+        return own_copy(observation, self.observation_leaves)
+
+    def _roll_in_place(self, storage: BatchStorage, actor: Actor, noise: Any) -> np.ndarray:
+        """The same with environments that write into the batch by themselves."""
+        env, to_env = cast(SerialVectorEnv, self.env), self._to_env
+        seen, actions, outcomes = storage.rows(self._observation)
+        for t, outcome in enumerate(outcomes):
+            action = actions[t] = actor(seen[t], noise[t])
+            following = seen[t + 1]
+            if env.step_into(to_env(action), following, *outcome):
+                done = outcome[1] | outcome[2]
+                begun = self._end_episodes(storage, t, following, done, {})
+                following[done] = begun[done]
+        return seen[-1]
 
     def to_device(self, batch: TensorDict) -> TensorDict:
         """Put a batch where batches belong: on `device`, or where the environment's tensors are."""

@@ -26,30 +26,58 @@ class SerialVectorEnv(SyncVectorEnv):
 
     def __init__(self, env_fns: Sequence[Callable[[], Any]]) -> None:
         super().__init__(env_fns, copy=False, autoreset_mode=AutoresetMode.DISABLED)
-        self._plain = all(
+        self.writes = all(
             isinstance(space, _ONE_ARRAY)
             for space in (self.single_observation_space, self.single_action_space)
         )
+        """Whether `step_into` can be used: observations and actions are one array each."""
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Reset all environments, or where ``options["reset_mask"]`` is true."""
-        if not self._plain or seed is not None or options is None or [*options] != ["reset_mask"]:
+        if not self.writes or seed is not None or options is None or [*options] != ["reset_mask"]:
             return super().reset(seed=seed, options=options)
-        for i in np.flatnonzero(options["reset_mask"]):
+        for i in np.flatnonzero(options["reset_mask"]).tolist():
             self._env_obs[i], _ = self.envs[i].reset(seed=None, options={})
-            self._observations[i] = self._env_obs[i]
             self._terminations[i] = self._truncations[i] = False
+        for i, latest in enumerate(self._env_obs):
+            self._observations[i] = latest
         return self._observations, {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step every environment; each must have been reset since its episode ended."""
-        if not self._plain:
+        if not self.writes:
             return super().step(actions)
-        latest, observations, rewards = self._env_obs, self._observations, self._rewards
-        terminated, truncated = self._terminations, self._truncations
+        shown = self._observations, self._rewards, self._terminations, self._truncations
+        self.step_into(actions, *shown)
+        return *shown, {}
+
+    def step_into(
+        self,
+        actions: Any,
+        observations: np.ndarray,
+        rewards: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> bool:
+        """Step every environment, and write what it led to where the caller keeps it.
+
+        Args:
+            actions: ``[envs, *shape]``.
+            observations: ``[envs, *shape]``, written to, as are the others, ``[envs]``.
+            rewards: of any floating type.
+            terminated: bool.
+            truncated: bool.
+
+        Returns:
+            Whether any episode ended.
+        """
+        latest, ended = self._env_obs, False
         for i, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
-            latest[i], rewards[i], terminated[i], truncated[i], _ = env.step(action)
-            observations[i] = latest[i]
-        return observations, rewards, terminated, truncated, {}
+            observation, rewards[i], over, cut, _ = env.step(action)
+            observations[i] = latest[i] = observation
+            terminated[i], truncated[i] = over, cut
+            if over or cut:
+                ended = True
+        return ended

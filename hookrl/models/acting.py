@@ -196,9 +196,14 @@ def _layers(policy: Policy) -> list[nn.Module] | None:
 
 def _place(layer: nn.Module) -> Any:
     """Where what a layer computes with lies, or which activation it is."""
-    if isinstance(layer, nn.Linear):  # its weight need not be a parameter: pruning computes it
-        return layer.weight.data_ptr(), layer.bias.data_ptr()
-    return type(layer)
+    if not isinstance(layer, nn.Linear):
+        return type(layer)
+    own: dict[str, Any] = layer._parameters  # read in a third of the time of asking the layer
+    if "weight" in own and "bias" in own:
+        weight, bias = own["weight"], own["bias"]
+    else:  # a weight need not be a parameter: pruning computes it
+        weight, bias = layer.weight, layer.bias
+    return weight.data_ptr(), bias.data_ptr()
 
 
 def _numpy_steps(
@@ -208,7 +213,9 @@ def _numpy_steps(
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         if isinstance(layer, nn.Linear):
             activate = None if following is None else _ACTIVATIONS.get(type(following))
-            yield layer.weight.detach().numpy().T, layer.bias.detach().numpy(), activate
+            # A bias of one row: NumPy adds arrays of equal shape in less than half the time.
+            bias = layer.bias.detach().numpy()[None]
+            yield layer.weight.detach().numpy().T, bias, activate
 
 
 def _to_torch(tree: Any, device: torch.device) -> Any:

@@ -107,4 +107,4 @@ class DiscreteSACLoss(EntropyRegularizedLoss):
         # The critics' values serve both: the policy's objective holds them fixed.
         objective = (probs * (alpha * log_probs - values.detach().amin(0))).sum(-1)
         entropy = -(probs * log_probs).sum(-1).detach()
-        return self.assemble(value, target, objective, entropy, weight)
+        return self.assemble(value, target, objective, entropy, alpha, weight)

@@ -10,10 +10,10 @@ import torch
 from tensordict import TensorDictBase
 from tensordict.utils import NestedKey
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.objectives.arguments import check_number
+from hookrl.objectives.constant import constant_parameters
 from hookrl.objectives.off_policy import OffPolicyLoss
 from hookrl.objectives.target import frozen_copy
 from hookrl.objectives.td import td_target, value_loss, weighted_mean
@@ -122,6 +122,7 @@ class EntropyRegularizedLoss(OffPolicyLoss):
         target: Tensor,
         actor_objective: Tensor,
         entropy: Tensor,
+        alpha: Tensor,
         weight: Tensor | None,
     ) -> dict[str, Tensor]:
         """Losses and diagnostics.
@@ -133,19 +134,23 @@ class EntropyRegularizedLoss(OffPolicyLoss):
             target: ``[B]``, what they should be.
             actor_objective: ``[B]``, what the policy minimises.
             entropy: ``[B]``, detached.
+            alpha: ``[]``, the temperature that the others were computed with.
             weight: ``[B]``, or None.
         """
+        detached, mean_entropy = value.detach(), entropy.mean()
         terms = {
             "loss_actor": weighted_mean(actor_objective, weight),
             "loss_qvalue": value_loss(value, target, self.loss_function, weight),
-            "alpha": self.alpha(),
-            "entropy": entropy.mean(),
-            "q_value": value.detach().mean(),
+            "alpha": alpha,
+            "entropy": mean_entropy,
+            "q_value": detached.mean(),
             "td_target": target.mean(),
-            "td_error": (value.detach() - target).abs().amax(0),
+            "td_error": (detached - target).abs().amax(0),
         }
         if not self.fixed_alpha:
-            surplus = weighted_mean(entropy - self.target_entropy, weight)
+            surplus = mean_entropy - self.target_entropy
+            if weight is not None:
+                surplus = weighted_mean(entropy - self.target_entropy, weight)
             terms["loss_alpha"] = self.log_alpha * surplus
         return terms
 
@@ -273,11 +278,11 @@ class SACLoss(EntropyRegularizedLoss):
             next_value = next_values.amin(0) - alpha * next_log_prob
             target = td_target(reward, terminated, next_value, self.gamma, steps_to_next_obs)
         new_action, log_prob = self.policy.sample(observation, noise["noise"])
-        # Detached weights: the gradient passes through the critics and leaves none behind.
-        constants = {name: p.detach() for name, p in self.critics.named_parameters()}
-        new_value = functional_call(self.critics, constants, (observation, new_action))
+        with constant_parameters(self.critics):
+            new_value = self.critics(observation, new_action)
         objective = alpha * log_prob - new_value.squeeze(-1).amin(0)
-        return self.assemble(values.squeeze(-1), target, objective, -log_prob.detach(), weight)
+        entropy = -log_prob.detach()
+        return self.assemble(values.squeeze(-1), target, objective, entropy, alpha, weight)
 
 
 def checked_target_entropy(owner: str, value: float | str, automatic: float) -> float:

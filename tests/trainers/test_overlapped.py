@@ -142,7 +142,7 @@ def test_captured_steps_learn_the_same():
 def test_an_exception_of_the_thread_ends_training_in_the_trainer(monkeypatch):
     trainer = PPOTrainer.from_config(PPOConfig(**SMALL))
     env = trainer.collector.collector.env
-    step, steps = env.step, []
+    step, steps = env.envs[0].step, []
 
     def failing(action):
         steps.append(threading.current_thread())
@@ -150,7 +150,7 @@ def test_an_exception_of_the_thread_ends_training_in_the_trainer(monkeypatch):
             raise ZeroDivisionError("the robot fell over")
         return step(action)
 
-    monkeypatch.setattr(env, "step", failing)
+    monkeypatch.setattr(env.envs[0], "step", failing)
     with pytest.raises(ZeroDivisionError, match="the robot fell over"):
         trainer.train()
     assert trainer.collected_frames == 32  # the third batch failed
@@ -162,7 +162,7 @@ def test_a_signal_while_a_batch_is_waited_for_ends_training_in_good_order(tmp_pa
     trainer = PPOTrainer.from_config(PPOConfig(**SMALL))
     trainer.save_trainer_file = tmp_path / "run.pt"
     env = trainer.collector.collector.env
-    step, steps = env.step, []
+    step, steps = env.envs[0].step, []
 
     def interrupted(action):
         steps.append(None)
@@ -172,7 +172,7 @@ def test_a_signal_while_a_batch_is_waited_for_ends_training_in_good_order(tmp_pa
             time.sleep(0.1)
         return step(action)
 
-    monkeypatch.setattr(env, "step", interrupted)
+    monkeypatch.setattr(env.envs[0], "step", interrupted)
     with pytest.raises(SystemExit) as caught:
         trainer.train()
     assert caught.value.code == 143
