@@ -90,21 +90,18 @@ class Minibatches(TrainerHookBase):
         self._indices = []
         self._flat = None
 
-    def prepare(self, trainer: TrainerLike) -> None:
+    def prepare(self, trainer: TrainerLike | None = None) -> None:
         """Draw the indices of the next minibatch, on the host.
 
         Raises:
             InvalidValue: if the hook was not shown the batch.
         """
-        self._draw()
-        self._prepared = True
-
-    def _draw(self) -> None:
         if not self._started:
             raise InvalidValue(
                 "Minibatches has seen no batch to cut: expected its start to be registered at "
                 "'batch_process'."
             )
+        self._prepared = True
         if not self._indices:
             if self._epoch == self.epochs:
                 self._index = None
@@ -124,7 +121,7 @@ class Minibatches(TrainerHookBase):
             StopIteration: when the last epoch is over.
         """
         if not self._prepared:  # by a trainer that does not know of this phase
-            self._draw()
+            self.prepare()
         self._prepared = False
         if self._index is None:
             raise StopIteration

@@ -17,6 +17,7 @@ from hookrl.objectives.constant import constant_parameters
 from hookrl.objectives.off_policy import OffPolicyLoss
 from hookrl.objectives.target import frozen_copy
 from hookrl.objectives.td import td_target, value_loss, weighted_mean
+from hookrl.tensordicts import entry
 
 
 @runtime_checkable
@@ -236,7 +237,7 @@ class SACLoss(EntropyRegularizedLoss):
         shape = (tensordict.batch_size.numel(), self._noise_size)
         drawn: dict[str, Tensor] = {}
         for argument, name in (("next_noise", "next_action"), ("noise", "action")):
-            given = tensordict.get(("noise", name), None)
+            given = entry(tensordict, ("noise", name))
             if given is None:
                 given = torch.randn(shape, generator=self._generator)
                 given = given.to(self.log_alpha.device, non_blocking=True)

@@ -12,6 +12,9 @@ from hookrl.hooks.base import Latest, Mean
 from hookrl.loggers import Logger
 from hookrl.state import same_keys
 
+_MOST_VECTORS = 256
+"""That wait for being summed up."""
+
 
 class RunningMeans:
     """Accumulates mappings of scalars and gives the mean of each name.
@@ -26,8 +29,7 @@ class RunningMeans:
         self._totals: dict[str, Any] = {}
         self._counts: dict[str, Any] = {}
         self._names: tuple[str, ...] = ()
-        self._vector: Any = None
-        self._vectors = 0
+        self._vectors: list[torch.Tensor] = []
 
     def __bool__(self) -> bool:
         return bool(self._totals or self._vectors)
@@ -58,22 +60,27 @@ class RunningMeans:
                 totals[name], counts[name] = total, count
 
     def add_vector(self, names: tuple[str, ...], values: torch.Tensor) -> None:
-        """Take in scalars that are in one tensor, float64 ``[names]``: one operation for all."""
-        if self._vectors and names == self._names:
-            self._vector += values
-            self._vectors += 1
-        else:
+        """Take in scalars that are in one tensor, float64 ``[names]``, which is not to change."""
+        if names != self._names:
             self._unpack()
-            self._names, self._vector, self._vectors = names, values.clone(), 1
+            self._names = names
+        # Summed up later: between two graphs an addition takes longer than all that calls it.
+        self._vectors.append(values)
+        if len(self._vectors) == _MOST_VECTORS:
+            self._unpack()
 
     def _unpack(self) -> None:
         """Count the vectors under their names."""
         if self._vectors:
-            vector = self._vector
+            vectors, self._vectors = self._vectors, []
+            vector = torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]
             totals = vector.tolist() if vector.device.type == "cpu" else vector.unbind()
-            entries = dict(zip(self._names, totals, strict=True))
-            count, self._vectors = self._vectors, 0
-            self.add({name: Mean(total, count) for name, total in entries.items()})
+            self.add(
+                {
+                    name: Mean(total, len(vectors))
+                    for name, total in zip(self._names, totals, strict=True)
+                }
+            )
 
     def means(self) -> dict[str, Any]:
         """Return the mean of every name since the last `clear`, in order of appearance."""
@@ -93,7 +100,7 @@ class RunningMeans:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._totals, self._counts, self._vectors = {}, {}, 0
+        self._totals, self._counts, self._vectors = {}, {}, []
 
     def state_dict(self) -> dict[str, Any]:
         """Return totals and counts by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -19,10 +20,12 @@ from counting import (
     sync_env,
 )
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorWrapper
+from gymnasium.wrappers import TimeLimit
 from states import assert_same
 
 from hookrl.collectors import ObservationNormalizer, VectorCollector
+from hookrl.envs.sync import SerialVectorEnv
 from hookrl.errors import InvalidType, InvalidValue, MissingKey
 from hookrl.models import ActorCritic
 
@@ -41,6 +44,26 @@ def batch_of(
         **options,
     )
     return collector.collect(), list(collector.env.envs)
+
+
+@pytest.mark.parametrize("num_envs", [1, 3])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
+def test_environments_that_write_by_themselves_give_the_same_batches(
+    env_id: str, num_envs: int
+) -> None:
+    """Behind a wrapper they are stepped as any vector environment is."""
+    functions = [lambda: TimeLimit(gym.make(env_id).env, 9)] * num_envs
+    collectors = [
+        VectorCollector(env, frames_per_batch=16 * num_envs, seed=4)
+        for env in (SerialVectorEnv(functions), VectorWrapper(SerialVectorEnv(functions)))
+    ]
+    ended = 0
+    for _ in range(3):
+        one, other = (collector.collect() for collector in collectors)
+        assert_same(one.to_dict(), other.to_dict())
+        ended += int(one["next", "done"].sum())
+    assert ended >= 3 * num_envs
+    assert_same(*(collector.state_dict()["episodes"]["observation"] for collector in collectors))
 
 
 # ---------------------------------------------------------------- layout

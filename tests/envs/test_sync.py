@@ -73,3 +73,29 @@ def test_what_a_step_returned_is_overwritten_by_the_next() -> None:
     *later, _ = env.step(np.ones((2, 1), np.float32))
     assert all(one is other for one, other in zip(returned, later, strict=True))
     assert (later[1] != reward).any()
+
+
+def test_a_step_is_written_where_the_caller_wants_it() -> None:
+    env, twin = (SerialVectorEnv([MAKERS["discrete actions"]] * 2) for _ in range(2))
+    actions = np.array([0, 1])
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    rows = np.full((2, 4), np.nan, np.float32), np.zeros(2, np.float32), *np.zeros((2, 2), bool)
+    ends = []
+    for _ in range(20):
+        ended = env.step_into(actions, *rows)
+        *expected, _ = twin.step(actions)
+        for row, value in zip(rows, expected, strict=True):
+            np.testing.assert_array_equal(row, value.astype(row.dtype))
+        assert ended == (rows[2] | rows[3]).any()
+        ends.append(ended)
+        if ended:
+            mask = {"reset_mask": rows[2] | rows[3]}
+            begun, wanted = (one.reset(options=mask)[0] for one in (env, twin))
+            np.testing.assert_array_equal(begun, wanted)  # those that go on, too
+    assert any(ends)
+
+
+def test_it_writes_by_itself_only_what_is_one_array() -> None:
+    assert SerialVectorEnv([MAKERS["continuous actions"]]).writes
+    assert not SerialVectorEnv([Nested]).writes

@@ -104,3 +104,25 @@ def test_a_round_trip_of_the_state_goes_on_with_the_mean():
     after.load_state_dict(before.state_dict())
     after.add({"x": 3.0})
     assert after.numbers() == {"x": 2.0, "y": 2.0}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 256, 257, 700])
+def test_vectors_count_as_their_entries_do_however_many_there_are(steps):
+    values = torch.rand(steps, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    means = running({"a": 1.0})
+    for value in values:
+        means.add_vector(("a", "b"), value)
+    assert means
+    found = means.numbers()
+    assert found["a"] == pytest.approx((1.0 + values[:, 0].sum().item()) / (steps + 1))
+    assert found["b"] == pytest.approx(values[:, 1].mean().item())
+    means.clear()
+    assert not means
+    assert means.numbers() == {}
+
+
+def test_vectors_of_other_names_may_follow():
+    means = RunningMeans()
+    means.add_vector(("a", "b"), torch.tensor([1.0, 2.0], dtype=torch.float64))
+    means.add_vector(("b",), torch.tensor([4.0], dtype=torch.float64))
+    assert means.numbers() == {"a": 1.0, "b": 3.0}

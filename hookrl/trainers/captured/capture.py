@@ -82,10 +82,11 @@ class Capture:
         """What each of `settings` is called."""
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
         self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
-        self._last_value: TensorDictBase | None = None
-        self._last_leaves: Leaves = []
-        self._last_tensors: list[torch.Tensor] = []
-        self._last_steps: dict[Any, list[TracedStep]] = {}
+        self._steps_of_layout: dict[Any, list[TracedStep]] = {}
+        self._leaves: Leaves = []
+        self._tensors: list[torch.Tensor] = []
+        self._last: tuple[TensorDictBase, list[torch.Size], TracedStep] | None = None
+        """The last value, the shapes of what hooks had prepared for it, and the graph for both."""
 
     def settings(self) -> list[Any]:
         """Everything that the graph holds as a number, as it is now."""
@@ -128,11 +129,18 @@ class Capture:
             self._draw_noise(value)
         for _, optimizer in self._optimizers:
             optimizer.take_up_rates()
-        try:
-            step, inputs = self._step_for(value, own, index)
-        except NotCapturable as error:
-            raise Refused(self._select.replace(value, part=plan.select), error) from None
-        step(inputs)
+        if self._on_device:  # what the host prepared is not there yet
+            own = [tensor.to(self._device, non_blocking=True) for tensor in own]
+        shapes = [tensor.shape for tensor in own]
+        last = self._last
+        if last is not None and last[0] is value and last[1] == shapes:
+            step = last[2]
+        else:
+            try:
+                step = self._step_for(value, own, shapes, index)
+            except NotCapturable as error:
+                raise Refused(self._select.replace(value, part=plan.select), error) from None
+        step(own + self._tensors)
         if step.permitted is not None and not step.permitted:
             self._report_refusal(step.losses(), index)
         trainer.record_loss_vector(step.names, step.vector, step.losses)
@@ -147,39 +155,39 @@ class Capture:
         return True
 
     def _step_for(
-        self, value: TensorDictBase, own: list[torch.Tensor], index: int
-    ) -> tuple[TracedStep, list[torch.Tensor]]:
-        """The graph for such a sub-batch, and what it receives.
+        self, value: TensorDictBase, own: list[torch.Tensor], shapes: list[torch.Size], index: int
+    ) -> TracedStep:
+        """The graph for such a sub-batch.
 
         Args:
             value: what the first captured operation receives.
             own: what hooks have prepared, in the order of `inputs`.
+            shapes: of `own`.
             index: of the step.
         """
-        if value is not self._last_value or self.plan.select.start:
-            self._last_value, self._last_leaves = value, leaves_of(value)
-            self._last_tensors = [leaf for _, leaf in self._last_leaves]
+        if self._last is None or self._last[0] is not value:
+            self._leaves = leaves_of(value)
+            self._tensors = [leaf for _, leaf in self._leaves]
             layout = tuple(
-                (key, leaf.shape, leaf.stride(), leaf.dtype) for key, leaf in self._last_leaves
+                (key, leaf.shape, leaf.stride(), leaf.dtype) for key, leaf in self._leaves
             )
-            self._last_steps = self._steps.setdefault((value.batch_size, layout), {})
+            self._steps_of_layout = self._steps.setdefault((value.batch_size, layout), {})
             self.varying = [
                 place
                 for place, (owner, name) in enumerate(self.inputs)
                 if name in getattr(owner, "varying", ())
             ]
-        if self._on_device:  # what the host prepared is not there yet
-            own = [tensor.to(self._device, non_blocking=True) for tensor in own]
-        inputs = own + self._last_tensors
-        shapes = [tensor.shape for tensor in own]
-        for place in self.varying:
-            shapes[place] = shapes[place][1:]
-        steps = self._last_steps.setdefault((*self.varying, *shapes), [])
-        for step in steps:
-            if not self.varying or step.graph.fits(own):
-                return step, inputs
-        steps.append(TracedStep(self, value, self._last_leaves, own, index))
-        return steps[-1], inputs
+        fixed = [
+            shape[1:] if place in self.varying else shape for place, shape in enumerate(shapes)
+        ]
+        steps = self._steps_of_layout.setdefault((*self.varying, *fixed), [])
+        found = next((one for one in steps if not self.varying or one.graph.fits(own)), None)
+        if found is None:
+            found = TracedStep(self, value, self._leaves, own, index)
+            steps.append(found)
+        # A hook that runs before may have put other tensors into the same sub-batch.
+        self._last = None if self._selects_before else (value, shapes, found)
+        return found
 
     def body(self, value: TensorDictBase, index: int) -> Outcome:
         """What is traced: the captured part, as `EagerStep` would do it."""

@@ -104,7 +104,7 @@ class TracedStep:
     def losses(self) -> TensorDictBase:
         """The losses of the last step."""
         scalars = {
-            name: scalar.to(dtype)
+            name: scalar.to(dtype, copy=True)
             for name, dtype, scalar in zip(
                 self.names, self._dtypes, self.vector.unbind(), strict=True
             )
