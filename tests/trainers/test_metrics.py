@@ -126,3 +126,12 @@ def test_vectors_of_other_names_may_follow():
     means.add_vector(("a", "b"), torch.tensor([1.0, 2.0], dtype=torch.float64))
     means.add_vector(("b",), torch.tensor([4.0], dtype=torch.float64))
     assert means.numbers() == {"a": 1.0, "b": 3.0}
+
+
+def test_of_vectors_only_so_many_are_kept():
+    means, vectors = RunningMeans(), [torch.ones(1, dtype=torch.float64) for _ in range(600)]
+    first = weakref.ref(vectors[0])
+    while vectors:
+        means.add_vector(("a",), vectors.pop(0))
+    assert first() is None
+    assert means.numbers() == {"a": 1.0}

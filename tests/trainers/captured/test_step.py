@@ -19,6 +19,7 @@ from hookrl import graph
 from hookrl.hooks import HookTiming, NaNGuard, OptimizerHook, TargetUpdate, TrainerHookBase
 from hookrl.hooks.nan_guard import NonFiniteLoss
 from hookrl.trainers import Trainer
+from hookrl.trainers.captured.traced import TracedStep
 
 each_run = pytest.mark.parametrize("name", RUNS)
 interpreted = pytest.mark.usefixtures("interpreted")
@@ -63,6 +64,30 @@ def test_minibatches_of_any_length_share_a_graph() -> None:
         trainer.train()
     assert len(lengths) > 1
     assert len(made) == 2  # one of the step, one of the value estimation
+
+
+@interpreted
+def test_minibatches_of_one_frame_have_a_graph_of_their_own() -> None:
+    trainer = build(
+        "ppo",
+        num_envs=1,
+        steps_per_env=7,  # in minibatches of 2, 2, 2 and 1
+        total_frames=21,
+        normalize_advantage=False,
+        compile=True,
+    )
+    lengths: dict[int, set[int]] = {}
+    run = TracedStep.__call__
+
+    def recorded(step: TracedStep, inputs: Any) -> None:
+        lengths.setdefault(id(step), set()).add(len(inputs[0]))
+        run(step, inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TracedStep, "__call__", recorded)
+        trainer.train()
+    assert refused(trainer) is None
+    assert sorted(map(sorted, lengths.values())) == [[1], [2]]
 
 
 @interpreted
