@@ -106,7 +106,7 @@ class VectorCollector(Collector):
         self._to_env = action_fitter(self.action_leaves)
         self._autoreset = _autoreset_mode(self.env)
         # An environment inside a wrapper is stepped by the wrapper.
-        self._writes = type(self.env) is SerialVectorEnv and self.env.writes and transform is None
+        self._writes = type(self.env) is SerialVectorEnv and self.env.writes
         self._ids = TrajectoryIds(self.num_envs)
         self._observation: Any = None
         """What the policy sees next; None: the environments start afresh."""
@@ -152,7 +152,8 @@ class VectorCollector(Collector):
         self._collected += steps * self.num_envs
         actor.refresh()
         noise = actor.draw_noise(self.rng, (steps, self.num_envs))
-        roll = self._roll_in_place if self._writes else self._roll
+        in_place = self._writes and self.transform is None
+        roll = self._roll_in_place if in_place else self._roll
         self._observation = roll(storage, actor, noise)
         starts_after = done_at = storage.done
         resets = None

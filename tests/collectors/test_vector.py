@@ -66,6 +66,15 @@ def test_environments_that_write_by_themselves_give_the_same_batches(
     assert_same(*(collector.state_dict()["episodes"]["observation"] for collector in collectors))
 
 
+def test_a_transform_that_is_set_later_is_applied() -> None:
+    collector = VectorCollector("CartPole-v1", frames_per_batch=8, num_envs=2, seed=0)
+    collector.collect()
+    collector.transform = ObservationNormalizer(collector.env.single_observation_space)
+    collector.collect()
+    (moments,) = collector.transform.state_dict().values()
+    assert moments["count"] >= 8
+
+
 # ---------------------------------------------------------------- layout
 
 
