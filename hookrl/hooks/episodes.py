@@ -14,7 +14,6 @@ from hookrl.objectives.entries import read_entry
 from hookrl.tensordicts import frame_mask
 
 _DONE = ("next", "done")
-_NOTHING = Mean(0.0, 0)
 
 
 class EpisodeStatistics(TrainerHookBase):
@@ -45,8 +44,11 @@ class EpisodeStatistics(TrainerHookBase):
         trainer.register_op("pre_steps_log", self, name=name)
         trainer.register_module(name, self)
 
-    def __call__(self, batch: TensorDictBase) -> dict[str, Any]:
-        """Add a batch ``[envs, time]`` to the running episodes and report those that ended."""
+    def __call__(self, batch: TensorDictBase) -> dict[str, Any] | None:
+        """Add a batch ``[envs, time]`` to the running episodes and report those that ended.
+
+        On the host nothing is reported if none did; a device would have to be asked.
+        """
         reward = read_entry(batch, self.reward_key, "EpisodeStatistics")
         done = read_entry(batch, _DONE, "EpisodeStatistics")
         valid: Any = frame_mask(batch)
@@ -55,12 +57,14 @@ class EpisodeStatistics(TrainerHookBase):
         if reward.device.type == "cpu":
             xp, reward, done = np, reward.numpy(), done.numpy()
             valid = None if valid is None else valid.numpy()
-        reward = reward.reshape(*batch.batch_size, -1).sum(-1, dtype=xp.float64)
         if xp is np and valid is None and not np.count_nonzero(done):
             # By far the most frequent with small batches.
-            self._returns = _running_as(np, self._returns, reward) + reward.sum(1)
-            self._lengths = _running_as(np, self._lengths, reward) + float(reward.shape[1])
-            return self._report(_NOTHING, _NOTHING)
+            envs, steps = batch.batch_size
+            total = np.add.reduce(reward.reshape(envs, -1), 1, np.float64)
+            self._returns = _running_as(np, self._returns, total) + total
+            self._lengths = _running_as(np, self._lengths, total) + float(steps)
+            return None
+        reward = reward.reshape(*batch.batch_size, -1).sum(-1, dtype=xp.float64)
         done = done.reshape(*batch.batch_size, -1).any(-1)
         steps = xp.ones_like(reward)
         if valid is not None:
@@ -71,12 +75,9 @@ class EpisodeStatistics(TrainerHookBase):
         self._returns, total_return = _add(xp, self._returns, reward, ended)
         self._lengths, total_length = _add(xp, self._lengths, steps, ended)
         episodes = done.sum()
-        return self._report(Mean(total_return, episodes), Mean(total_length, episodes))
-
-    def _report(self, reward: Mean, length: Mean) -> dict[str, Any]:
         return {
-            "episode/mean_reward": reward,
-            "episode/mean_length": length,
+            "episode/mean_reward": Mean(total_return, episodes),
+            "episode/mean_length": Mean(total_length, episodes),
             "log_pbar": self.log_pbar,
         }
 
@@ -94,15 +95,15 @@ def _add(xp: Any, running: Any, values: Any, ended: Any) -> tuple[Any, Any]:
     Returns:
         The sums of the episodes that are under way then, and one over all that ended.
     """
-    running, first = _running_as(xp, running, values), ended[:, 0]
+    running, first = _running_as(xp, running, values[:, 0]), ended[:, 0]
     total = xp.where(ended, values, 0.0).sum() + xp.where(first, running, 0.0).sum()
     return xp.where(ended, 0.0, values).sum(1) + xp.where(first, 0.0, running), total
 
 
-def _running_as(xp: Any, running: Any, values: Any) -> Any:
-    """The sums under way as what `values` are."""
+def _running_as(xp: Any, running: Any, like: Any) -> Any:
+    """The sums under way, ``[envs]``, as what others are."""
     if running is None:
-        return xp.zeros_like(values[:, 0])
+        return xp.zeros_like(like)
     if xp is torch:
-        return torch.as_tensor(running).to(values)
+        return torch.as_tensor(running).to(like)
     return running if isinstance(running, np.ndarray) else torch.as_tensor(running).cpu().numpy()

@@ -49,9 +49,10 @@ class EpsilonGreedySchedule(TrainerHookBase):
     def __call__(self) -> None:
         """Set the share for the next batch."""
         self._epsilon = self.schedule(self._trainer.collected_frames)
-        if isinstance(self.q_network.epsilon, torch.Tensor):
-            self.q_network.epsilon.fill_(self._epsilon)
-        else:
+        before = self.q_network.epsilon
+        if isinstance(before, torch.Tensor):
+            before.fill_(self._epsilon)
+        elif before != self._epsilon:
             self.q_network.epsilon = self._epsilon
 
     def log(self, batch: Any) -> dict[str, float]:

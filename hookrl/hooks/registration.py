@@ -49,16 +49,17 @@ class Registration:
         self._frames = frames
         self._reads = _keys(op, "reads")
         self._writes = _keys(op, "writes")
+        self._always = cadence.always
         self.unchecked = bool(self._reads or self._writes) and bool(point.arguments)
 
     def build(self) -> Callable[..., Any]:
         """Return the callable that dispatch runs."""
-        if self.cadence.always and not self.unchecked:
+        if self._always and not self.unchecked:
             return self._run
         return self._careful_call
 
     def _careful_call(self, *args: Any) -> Any:
-        if not self.cadence.always and not self.cadence.due(self._frames()):
+        if not self._always and not self.cadence.due(self._frames()):
             return None
         if not self.unchecked:
             return self._run(*args)

@@ -15,7 +15,7 @@ from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.hooks.foreign_buffers import buffer_state, load_buffer_state
 from hookrl.state import LiveStateful, same_keys
-from hookrl.tensordicts import MASK, frame_mask
+from hookrl.tensordicts import MASK, assembled, frame_mask
 
 
 class ReplayBufferTrainer(TrainerHookBase):
@@ -100,7 +100,7 @@ class ReplayBufferTrainer(TrainerHookBase):
                 f"the prioritized sampler of a {type(replay_buffer).__name__} cannot be told new "
                 "priorities: expected a TensorDictReplayBuffer."
             )
-        self.replay_buffer = replay_buffer
+        self._buffer = replay_buffer
         self.batch_size = batch_size
         self.memmap = memmap
         self.device = device
@@ -112,6 +112,23 @@ class ReplayBufferTrainer(TrainerHookBase):
         self.save_contents = save_contents
         self._iterator: Iterator[Any] | None = None
         self._refilling = False
+        self._drawn: Any = None
+        self._places: torch.Tensor | None = None
+        self._discounts: torch.Tensor | None = None
+        self._empty: TensorDictBase = assembled({}, torch.Size())
+
+    @property
+    def replay_buffer(self) -> Any:
+        """The buffer."""
+        return self._buffer
+
+    @property
+    def capturable(self) -> bool:  # type: ignore[override]
+        """Whether a captured step gathers the sample itself, of what `prepare` has drawn."""
+        apart = self.iterate or self.device is not None or self._update is not None
+        return bool(not apart and getattr(self._buffer, "gathers", False))
+
+    inputs = ("_places", "_discounts")
 
     @property
     def exact_resume(self) -> str:
@@ -120,8 +137,8 @@ class ReplayBufferTrainer(TrainerHookBase):
 
     def set_seed(self, seed_sequence: np.random.SeedSequence) -> None:
         """Seed the sampling of a buffer that can be; torchrl's draw from torch's own generator."""
-        if self._takes_batches and hasattr(self.replay_buffer, "set_seed"):
-            self.replay_buffer.set_seed(seed_sequence)
+        if self._takes_batches and hasattr(self._buffer, "set_seed"):
+            self._buffer.set_seed(seed_sequence)
 
     def register(self, trainer: TrainerLike, name: str = "replay_buffer") -> None:
         """Extend at ``batch_process``, sample at ``process_optim_batch``, update at ``post_loss``.
@@ -133,16 +150,37 @@ class ReplayBufferTrainer(TrainerHookBase):
         if self._update is not None:
             trainer.register_op("post_loss", self.update_priority, name=f"{name}.update_priority")
         trainer.register_module(name, self)
-        trainer.replay_buffer = self.replay_buffer
+        trainer.replay_buffer = self._buffer
 
     def extend(self, batch: TensorDictBase) -> None:
         """Store a batch."""
         if self._takes_batches:
-            self.replay_buffer.extend(batch)
+            self._buffer.extend(batch)
             return
         items = self._transitions(batch) if self.max_dims is None else self._trajectories(batch)
         if len(items):
-            self.replay_buffer.extend(items.memmap() if self.memmap else items)
+            self._buffer.extend(items.memmap() if self.memmap else items)
+
+    def prepare(self, trainer: TrainerLike) -> None:
+        """Draw the next sample, on the host, where a captured step could gather it.
+
+        Raises:
+            InvalidValue: if it is larger than what is stored.
+        """
+        if self.capturable:
+            self._drawn = self._buffer.draw(self.batch_size) if self._holds_enough() else None
+            self._places, self._discounts, _ = self._drawn or (None, None, None)
+
+    def stand_in(self) -> TensorDictBase:
+        """Return what a captured step begins with instead of the batch, which means nothing here.
+
+        It has the size of the sample that was drawn, and entries that the loss adds to it.
+        """
+        assert self._places is not None
+        size = self._places.shape[1:]
+        if self._empty.batch_size != size or not self._empty.is_empty():
+            self._empty = assembled({}, size)
+        return self._empty
 
     def sample(self, batch: Any) -> TensorDictBase:
         """Return a sample.
@@ -152,6 +190,12 @@ class ReplayBufferTrainer(TrainerHookBase):
             StopIteration: if the buffer is iterated over and has come to its end, or was left out
                 of the checkpoint and does not hold enough yet.
         """
+        drawn, self._drawn = self._drawn, None
+        if drawn is not None:
+            if self._places is drawn.places:
+                return self._buffer.read(drawn)
+            # While a step is captured a tensor without values is in its place.
+            return batch.update(self._buffer.gather(self._places, self._discounts))
         sample = self._next() if self.iterate else self._draw()
         return sample if self.device is None else sample.to(self.device)
 
@@ -180,17 +224,17 @@ class ReplayBufferTrainer(TrainerHookBase):
         if not self.save_contents:
             state = None
         elif self._takes_batches:
-            state = self.replay_buffer.state_dict()
+            state = self._buffer.state_dict()
         else:
-            state = buffer_state(self.replay_buffer)
+            state = buffer_state(self._buffer)
         return {"replay_buffer": state, "refilling": self._refilling}
 
     def live_state_dict(self) -> dict[str, Any]:
         """The same, of which only what a buffer cannot hand out live is copied."""
         if not (self.save_contents and self._takes_batches):
             return self.state_dict()
-        live = isinstance(self.replay_buffer, LiveStateful)
-        state = self.replay_buffer.live_state_dict() if live else self.replay_buffer.state_dict()
+        live = isinstance(self._buffer, LiveStateful)
+        state = self._buffer.live_state_dict() if live else self._buffer.state_dict()
         return {
             "replay_buffer": state if live else copy.deepcopy(state),
             "refilling": self._refilling,
@@ -212,9 +256,9 @@ class ReplayBufferTrainer(TrainerHookBase):
                 stacklevel=2,
             )
         elif self._takes_batches:
-            self.replay_buffer.load_state_dict(state)
+            self._buffer.load_state_dict(state)
         else:
-            load_buffer_state(self.replay_buffer, state)
+            load_buffer_state(self._buffer, state)
         self._refilling = state is None or bool(state_dict["refilling"])
         self._iterator = None
 
@@ -244,16 +288,24 @@ class ReplayBufferTrainer(TrainerHookBase):
         return pad(batch, padding)
 
     def _draw(self) -> TensorDictBase:
-        wanted = self.batch_size or getattr(self.replay_buffer, "batch_size", None)
+        if not self._holds_enough():
+            raise StopIteration
+        if self.batch_size is None:
+            return self._buffer.sample()
+        return self._buffer.sample(self.batch_size)
+
+    def _holds_enough(self) -> bool:
+        """Whether there is enough for a sample; if not, it was left out of the checkpoint."""
+        wanted = self.batch_size or getattr(self._buffer, "batch_size", None)
         if wanted is None:
             raise InvalidValue(
                 "the replay buffer has no batch_size: expected one of the buffer or of "
                 "ReplayBufferTrainer."
             )
-        stored = len(self.replay_buffer)
+        stored = len(self._buffer)
         if self._refilling:
             if stored < wanted:
-                raise StopIteration
+                return False
             self._refilling = False
         if stored < wanted:
             raise InvalidValue(
@@ -261,13 +313,11 @@ class ReplayBufferTrainer(TrainerHookBase):
                 f"at least as many, or a hook that waits for them, such as "
                 f"WarmUp(learning_starts={wanted})."
             )
-        if self.batch_size is None:
-            return self.replay_buffer.sample()
-        return self.replay_buffer.sample(self.batch_size)
+        return True
 
     def _next(self) -> TensorDictBase:
         if self._iterator is None:
-            self._iterator = iter(self.replay_buffer)
+            self._iterator = iter(self._buffer)
         try:
             return next(self._iterator)
         except StopIteration:

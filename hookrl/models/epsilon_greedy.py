@@ -44,8 +44,13 @@ class EpsilonGreedy(ActionDistribution):
 
     @epsilon.setter
     def epsilon(self, epsilon: float) -> None:
+        self.explore(epsilon)
+
+    def explore(self, epsilon: float) -> None:
+        """Explore with this probability: sets `epsilon` in a third of the time."""
         if epsilon != self._epsilon:
-            self._epsilon = epsilon
+            # A module looks through all it has before it sets an attribute.
+            self.__dict__["_epsilon"] = epsilon
             self._threshold.fill_(epsilon)
 
     def mode(self, params: Array) -> Action:
@@ -99,7 +104,7 @@ class EpsilonGreedyActor(NumpyActor):
         if not np.count_nonzero(explores):
             return [_GREEDY] * shape[0]
         anywhere = (noise[..., 1] * distribution.num_params).astype(np.int64) + distribution.start
-        exploring = explores.sum(-1).tolist()
+        exploring = np.add.reduce(explores, -1, np.intp).tolist()
         return list(zip(exploring, explores, anywhere, strict=True))
 
     def __call__(self, observation: Observation, noise: Any = None) -> Action:

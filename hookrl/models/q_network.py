@@ -128,11 +128,18 @@ class QNetwork(PolicyNetwork):
 
         It starts at 1, as published schedules do; who trains lowers it. It is no part of the state.
         """
-        return self.distribution.epsilon
+        return self._exploration.epsilon
 
     @epsilon.setter
     def epsilon(self, epsilon: float) -> None:
-        self.distribution.epsilon = epsilon
+        self._exploration.explore(epsilon)
+
+    # A module finds one of its own twenty times faster than by its name as an attribute, which
+    # matters here, since a rollout of a few steps asks for these three before and after.
+    @property
+    def _exploration(self) -> EpsilonGreedy:
+        modules: Any = self._modules
+        return modules["distribution"]
 
     def forward(self, observation: Observation) -> Tensor:
         """Values ``[B, n]`` of the actions.
@@ -149,7 +156,8 @@ class QNetwork(PolicyNetwork):
 
     def policy_path(self) -> tuple[nn.Module, nn.Module]:
         """The modules that rank the actions, one after the other."""
-        return self.trunk, self.action_net
+        modules: Any = self._modules
+        return modules["trunk"], modules["action_net"]
 
     def actor(self) -> Actor:
         """Return the fastest actor that this network's structure allows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,25 @@ from hookrl.errors import InvalidType, InvalidValue
 from hookrl.replay.columns import as_array
 from hookrl.replay.contents import Contents
 from hookrl.replay.samplers import Sampler, UniformSampler
-from hookrl.replay.store import REWARD, Spec, TransitionStore, spec_of
+from hookrl.replay.spec import REWARD, Spec, spec_of
+from hookrl.replay.store import TransitionStore
 from hookrl.state import restored, same_keys, snapshot
 
 WEIGHT = "_weight"
 """Where importance weights are in a sample."""
+
+_NO_DISCOUNTS = torch.zeros(0, dtype=torch.float64)
+
+
+class Drawn(NamedTuple):
+    """Transitions that were chosen, but not yet gathered."""
+
+    places: torch.Tensor
+    """Where they are, int64 ``[n_step + 2, B]`` on the host; see `hookrl.replay.samples`."""
+    discounts: torch.Tensor
+    """Of the steps of a return behind the first, float64 ``[n_step - 1]``."""
+    weights: np.ndarray | None
+    """Importance weights, float32 ``[B]``; None: all 1."""
 
 
 class ReplayBuffer:
@@ -156,6 +170,17 @@ class ReplayBuffer:
         Raises:
             InvalidValue: if the buffer holds fewer.
         """
+        return self.read(self.draw(batch_size))
+
+    def draw(self, batch_size: int | None = None) -> Drawn:
+        """Choose transitions, on the host, which `read` or `gather` then bring together.
+
+        Args:
+            batch_size: how many; None: `batch_size` of the buffer.
+
+        Raises:
+            InvalidValue: if the buffer holds fewer.
+        """
         size = self.batch_size if batch_size is None else batch_size
         store = self._store
         if store is None or size > store.ring.count:
@@ -164,12 +189,42 @@ class ReplayBuffer:
                 "stored: extend the buffer first."
             )
         rows, weights = self.sampler.draw(store.ring, size, self.rng)
-        batch = store.read(rows, self.n_step, self.gamma)
+        places = torch.from_numpy(store.samples.locate(rows, self.n_step))
+        return Drawn(places, self._discounts(), weights)
+
+    def read(self, drawn: Drawn) -> TensorDict:
+        """Return the transitions of a `draw`, as `sample` does."""
+        store = self._filled()
+        places, discounts, weights = drawn
+        if store.device.type == "cpu":
+            batch = store.samples.read(places, discounts)
+        else:
+            # Not blocking, or TensorDict waits for all that the device has to do.
+            there = (one.to(store.device, non_blocking=True) for one in (places, discounts))
+            batch = store.samples.gather(*there)
         if weights is not None:
             batch[WEIGHT] = torch.from_numpy(weights)
         device = self.device or store.device
-        # Not blocking, or TensorDict waits for all that the device has to do.
         return batch if device.type == "cpu" else batch.to(device, non_blocking=True)
+
+    def gather(self, places: torch.Tensor, discounts: torch.Tensor) -> TensorDict:
+        """Return transitions by tensor code, where they are stored; for a captured step.
+
+        Args:
+            places: of `Drawn`, on that device.
+            discounts: likewise.
+        """
+        return self._filled().samples.gather(places, discounts)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a captured step may `gather` its samples itself.
+
+        It may where all of them are drawn alike and tables stay where they are: on the host.
+        """
+        store, device = self._store, self.device or torch.device("cpu")
+        on_host = device.type == "cpu" and (store is None or store.device.type == "cpu")
+        return on_host and type(self.sampler) is UniformSampler
 
     def update_priority(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         """Set priorities, such as absolute TD errors; the sampler adds epsilon and takes powers.
@@ -249,6 +304,17 @@ class ReplayBuffer:
             contents.put_into(store)
             self._store = store
         self.rng = rng
+
+    def _filled(self) -> TransitionStore:
+        if self._store is None:
+            raise InvalidValue("ReplayBuffer: nothing is stored: extend the buffer first.")
+        return self._store
+
+    def _discounts(self) -> torch.Tensor:
+        if self.n_step == 1:
+            return _NO_DISCOUNTS
+        powers = [self.gamma**step for step in range(1, self.n_step)]
+        return torch.tensor(powers, dtype=torch.float64)
 
     def _new_store(self, spec: Spec, envs: int, device: torch.device) -> TransitionStore:
         if envs > self.capacity:

@@ -4,11 +4,17 @@ On the host a row is written and gathered through NumPy views: for a batch of 25
 of what torch's indexing takes. With a directory the memory is a file's, so a table may be larger
 than the machine's memory. The file has no name: nothing is left behind when the process dies, and
 two buffers may share a directory.
+
+A table on the host stays where it is when it grows, so that a compiled graph may read it: addresses
+for all it may come to hold are set aside at once, which costs nothing, and memory, or room on the
+disk, is taken as it grows.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -21,6 +27,9 @@ from hookrl.errors import InvalidValue
 
 _FEW_BYTES = 4096
 """Up to so many, all is compared at once before it is looked at where the difference lies."""
+
+# Python 3.11 does not name it yet.
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 Block = Any
 """Values on their way into a column: an array on the host, a tensor elsewhere."""
@@ -36,7 +45,7 @@ class Column(ABC):
     """
 
     values: torch.Tensor
-    """The whole table."""
+    """The whole table; a column that may grow has more rows there than are in use."""
 
     def __init__(self, rows: int, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.shape = shape
@@ -92,16 +101,19 @@ class Column(ABC):
         """Return the first rows as a block of one step, ``[rows, 1, *shape]``."""
 
     @abstractmethod
-    def overlay(self, gathered: torch.Tensor, at: np.ndarray, rows: np.ndarray) -> None:
-        """Replace what was gathered `at` some places by `rows` of this column."""
-
-    @abstractmethod
     def copy(self, envs: int, steps: int) -> torch.Tensor:
         """Return a copy of the first `steps` of every environment, ``[envs, steps, *shape]``."""
 
 
 class HostColumn(Column):
     """A column in the host's memory, or in that of an unnamed file in `directory`.
+
+    Args:
+        rows: number of rows.
+        shape: shape of one row.
+        dtype: type of the values.
+        most: rows that it may come to have; None: it does not grow.
+        directory: where its file is; None: it has none.
 
     Raises:
         OSError: if the disk has not enough room, when the column is made or grows, and not later.
@@ -114,25 +126,31 @@ class HostColumn(Column):
         rows: int,
         shape: tuple[int, ...],
         dtype: torch.dtype,
+        *,
+        most: int | None = None,
         directory: Path | None = None,
     ) -> None:
         self._directory = directory
         self._file = None if directory is None else unnamed_file(directory)
+        self._row_bytes = int(np.prod(shape)) * dtype.itemsize
         super().__init__(rows, shape, dtype)
-
-    def grow(self, rows: int) -> None:
-        """Make room for `rows` rows; those there are stay."""
-        if self._file is None:
-            values = torch.empty((rows, *self.shape), dtype=self.dtype)
-            if self.rows:
-                values[: self.rows] = self.values
+        size = (rows if most is None else most, *shape)
+        if self._file is not None:
+            self.values = mapped(self._file, size, dtype)
+        elif most in (None, rows):
+            self.values = torch.empty(size, dtype=dtype)
         else:
-            values = mapped(self._file, (rows, *self.shape), self.dtype)
-        self.rows = rows
-        self.values = values
-        self._array = as_array(values)
+            self.values = addressed(size, dtype)
+        self._array = as_array(self.values)
         self._grid: np.ndarray | None = None
         self._bit_type = self._bits.get(self._array.dtype.itemsize, self._array.dtype)
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` rows, `most` at most; the table stays where it is."""
+        if self._file is not None:
+            # At once: a full disk would otherwise kill the process at some later write.
+            os.posix_fallocate(self._file.fileno(), 0, max(rows * self._row_bytes, 1))
+        self.rows = rows
 
     def block(self, value: torch.Tensor) -> Block:
         """Return values as an array; a copy only if they were not on the host."""
@@ -156,7 +174,8 @@ class HostColumn(Column):
 
     def write(self, envs: int, columns: slice, block: Block) -> None:
         """Write a block ``[envs, time, *shape]``."""
-        self.grid(envs)[:, columns] = block
+        grid = self._grid
+        (self.grid(envs) if grid is None else grid)[:, columns] = block
 
     def put(self, rows: np.ndarray | slice, values: Block) -> None:
         """Write single rows."""
@@ -180,8 +199,9 @@ class HostColumn(Column):
         source = self.values.unflatten(0, (envs, -1))[:, :steps]
         if self._directory is None:
             return source.clone(memory_format=torch.contiguous_format)
-        copied = mapped(unnamed_file(self._directory), tuple(source.shape), self.dtype)
-        return copied.copy_(source)
+        file = unnamed_file(self._directory)
+        os.posix_fallocate(file.fileno(), 0, max(source.nbytes, 1))
+        return mapped(file, tuple(source.shape), self.dtype).copy_(source)
 
 
 class DeviceColumn(Column):
@@ -234,10 +254,6 @@ class DeviceColumn(Column):
         """Return a view of the first rows."""
         return self.values[:rows, None]
 
-    def overlay(self, gathered: torch.Tensor, at: np.ndarray, rows: np.ndarray) -> None:
-        """Replace what was gathered `at` some places by `rows` of this column."""
-        gathered.index_copy_(0, self._index(at), self.gather(rows))
-
     def copy(self, envs: int, steps: int) -> torch.Tensor:
         """Return a copy on the host."""
         source = self.values.unflatten(0, (envs, -1))[:, :steps]
@@ -249,8 +265,10 @@ class DeviceColumn(Column):
         return torch.from_numpy(rows).to(self._device, non_blocking=True)
 
 
-def as_array(value: torch.Tensor) -> np.ndarray:
+def as_array(value: Block) -> np.ndarray:
     """Return a NumPy view; of types that NumPy lacks, such as bfloat16, one of their bits."""
+    if isinstance(value, np.ndarray):
+        return value
     try:
         return value.numpy()
     except (RuntimeError, TypeError):  # it requires gradients, lies elsewhere, or has such a type
@@ -268,11 +286,15 @@ def unnamed_file(directory: Path) -> Any:
 
 
 def mapped(file: Any, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Return a tensor whose memory is the file's; the file grows if it has to.
-
-    The room is reserved at once: a full disk would otherwise kill the process at some later write.
-    """
+    """Return a tensor whose memory is the file's, which becomes long enough; without room yet."""
     size = int(np.prod(shape)) * dtype.itemsize
-    os.posix_fallocate(file.fileno(), 0, max(size, 1))
     memory = np.memmap(file, dtype=np.uint8, mode="r+", shape=(max(size, 1),))
     return torch.from_numpy(memory.view(np.ndarray)[:size]).view(dtype).view(shape)
+
+
+def addressed(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return a tensor that takes memory where it is written to, however large it is."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
+    memory = np.frombuffer(mmap.mmap(-1, max(size, 1), flags=flags), dtype=np.uint8)
+    return torch.from_numpy(memory[:size]).view(dtype).view(shape)

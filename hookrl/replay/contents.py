@@ -11,8 +11,8 @@ import torch
 
 from hookrl.errors import InvalidValue, MissingKey
 from hookrl.replay.columns import as_array
-from hookrl.replay.live import Key
-from hookrl.replay.store import OUTCOME, Spec, TransitionStore
+from hookrl.replay.spec import OUTCOME, Key, Spec
+from hookrl.replay.store import TransitionStore
 from hookrl.state import same_keys
 
 _FIELDS = ("steps", "position", "filled", "written", "valid", "values", "final_rows", "finals")

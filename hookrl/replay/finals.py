@@ -39,6 +39,11 @@ class Finals:
         """Rows of the side table to begin with."""
         return envs + _FIRST_SLOTS
 
+    @staticmethod
+    def most_rows(envs: int, rows: int) -> int:
+        """Rows that the side table of a ring of so many rows may come to have."""
+        return envs + max(rows, _FIRST_SLOTS)
+
     def clear(self) -> None:
         """Forget everything."""
         self.slots[:] = -1
@@ -54,7 +59,7 @@ class Finals:
         slots.extend(range(self._used, self._used + fresh))
         self._used += fresh
         if self._used > self.columns[0].rows:
-            room = min(2 * self._used, self.envs + len(self.slots))
+            room = min(2 * self._used, self.most_rows(self.envs, len(self.slots)))
             for column in self.columns:
                 column.grow(room)
         self.slots[rows] = slots

@@ -14,9 +14,8 @@ import numpy as np
 
 from hookrl.replay.columns import HostColumn
 from hookrl.replay.ring import Ring
+from hookrl.replay.spec import Key
 from hookrl.state import LiveTensor
-
-Key = tuple[str, ...]
 
 _PIECE = 1 << 24
 """Bytes that are read at once. With small ones the reader would ask for the interpreter so often

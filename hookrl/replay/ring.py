@@ -10,9 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-Step = tuple[np.ndarray, np.ndarray]
-"""Rows int64 ``[n]``, and bool ``[n]``: does the step belong to the return?"""
-
 
 class Ring:
     """The bookkeeping of a ring of transitions, on the host; it holds no transitions itself.
@@ -43,6 +40,8 @@ class Ring:
         self.stop = np.ones(rows, dtype=np.bool_)
         """Where a return ends, whatever follows: an episode ended, what follows is masked out or
         belongs to something else, or it is the newest row."""
+        self.valid_grid = self.grid(self.valid)
+        self.stop_grid = self.grid(self.stop)
 
     @property
     def newest(self) -> int:
@@ -85,16 +84,6 @@ class Ring:
         following -= (following % self.steps == 0) * self.steps
         return following
 
-    def window(self, rows: np.ndarray, n: int) -> tuple[np.ndarray, list[Step]]:
-        """Follow each row for up to ``n - 1`` steps.
-
-        Returns:
-            The last row of each window, int64 ``[B]``, and the ``n - 1`` steps behind the first.
-        """
-        steps = []
-        for _ in range(n - 1):
-            # Where a window has ended it stays, on a row that stops it again.
-            goes_on = ~self.stop.take(rows)
-            rows = np.where(goes_on, self.following(rows), rows)
-            steps.append((rows, goes_on))
-        return rows, steps
+    def next_of_return(self, rows: np.ndarray) -> np.ndarray:
+        """Return the next row of each return; where one has ended it stays where it is."""
+        return np.where(self.stop.take(rows), rows, self.following(rows))

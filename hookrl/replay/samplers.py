@@ -79,7 +79,9 @@ class UniformSampler(Sampler):
 
     @staticmethod
     def _written_rows(ring: Ring, rng: np.random.Generator, n: int) -> np.ndarray:
-        drawn = rng.integers(0, ring.envs * ring.filled, n)
+        # Half the time of `integers`. The largest number below 1 times a count is below it, and of
+        # a ring of 2**30 rows none is drawn more often than another by 1 in 2**23.
+        drawn = (rng.random(n) * (ring.envs * ring.filled)).astype(np.int64)
         if ring.envs == 1 or ring.full:
             return drawn
         envs, columns = np.divmod(drawn, ring.filled)

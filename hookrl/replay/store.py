@@ -8,60 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 import torch
-from tensordict import TensorDict, TensorDictBase
+from tensordict import TensorDictBase
 
-from hookrl.envs.spaces import nest
-from hookrl.errors import InvalidValue, MissingKey, did_you_mean
+from hookrl.errors import InvalidValue
 from hookrl.replay.columns import Block, Column, DeviceColumn, HostColumn, as_array
 from hookrl.replay.finals import Finals
-from hookrl.replay.live import Key, LiveValues
+from hookrl.replay.live import LiveValues
 from hookrl.replay.ring import Ring
+from hookrl.replay.samples import Samples
+from hookrl.replay.spec import DONE, Key, Spec, missing
 from hookrl.state import LiveTensor
-from hookrl.tensordicts import MASK, assembled, entry, frame_mask
-
-Spec = dict[Key, tuple[tuple[int, ...], torch.dtype]]
-"""The leaves of a transition, each with the shape of its entry and its type."""
-
-REWARD, DONE, TERMINATED, TRUNCATED = OUTCOME = tuple(
-    ("next", name) for name in ("reward", "done", "terminated", "truncated")
-)
-
-
-def spec_of(batch: TensorDictBase) -> Spec:
-    """Return the leaves of a batch ``[envs, time]`` that are stored.
-
-    Raises:
-        MissingKey: if one of them is not there.
-        InvalidValue: if rewards and flags are not ``[envs, time, 1]``, flags bool.
-    """
-    spec: Spec = {}
-    for name in ("observation", "action"):
-        value = batch.get(name)
-        if value is None:
-            raise _missing(batch, (name,))
-        if isinstance(value, torch.Tensor):
-            spec[(name,)] = (tuple(value.shape[2:]), value.dtype)
-            continue
-        for key, leaf in value.items(include_nested=True, leaves_only=True):
-            path = (key,) if isinstance(key, str) else key
-            spec[(name, *path)] = (tuple(leaf.shape[2:]), leaf.dtype)
-    for key in OUTCOME:
-        value = batch.get(key)
-        if value is None:
-            raise _missing(batch, key)
-        if value.shape[2:] != (1,) or (key != REWARD and value.dtype != torch.bool):
-            kind = "numbers" if key == REWARD else "bool"
-            raise InvalidValue(
-                f"replay buffer: {key} of the batch is {value.dtype} {list(value.shape)}, expected "
-                f"{kind} [envs, time, 1]."
-            )
-        spec[key] = ((1,), value.dtype)
-    return spec
+from hookrl.tensordicts import entry, frame_mask
 
 
 class TransitionStore:
@@ -83,23 +44,23 @@ class TransitionStore:
         device: torch.device,
         directory: Path | None,
     ) -> None:
-        def column(key: Key, rows: int) -> Column:
+        def column(key: Key, rows: int, most: int) -> Column:
             shape, dtype = spec[key]
             if device.type == "cpu":
-                return HostColumn(rows, shape, dtype, directory)
+                return HostColumn(rows, shape, dtype, most=most, directory=directory)
             return DeviceColumn(rows, shape, dtype, device)
 
         self.spec = spec
         self.device = device
         self.ring = Ring(envs, steps)
-        self.columns = {key: column(key, envs * steps) for key in spec}
+        rows = envs * steps
+        self.columns = {key: column(key, rows, rows) for key in spec}
         self.observations = [key for key in spec if key[0] == "observation"]
-        self._actions = [key for key in spec if key[0] == "action"]
         self._next_of = [(("next", *key), self.columns[key]) for key in self.observations]
-        first_rows = Finals.initial_rows(envs)
-        self.finals = Finals(
-            [column(key, first_rows) for key in self.observations], envs, envs * steps
-        )
+        first, most = Finals.initial_rows(envs), Finals.most_rows(envs, rows)
+        self.finals = Finals([column(key, first, most) for key in self.observations], envs, rows)
+        self.samples = Samples(self.ring, self.columns, self.finals)
+        self._slots = self.ring.grid(self.finals.slots)
         self._newest_slots = np.arange(envs)
         self.done_at_newest = np.zeros(envs, dtype=np.bool_)
         self._live: WeakSet[LiveValues] = WeakSet()
@@ -138,17 +99,17 @@ class TransitionStore:
         stop = done if apart is None else _with_stops(done, apart)
         if valid is not None:
             stop = _with_stops(stop, ~valid[:, 1:])
-        valid_grid, stop_grid, slots = map(ring.grid, (ring.valid, ring.stop, finals.slots))
         pieces = list(ring.pieces(steps))
         for source, columns in pieces:
             if columns.start < ring.filled:
-                finals.release(slots[:, columns])
-                ring.count -= int(np.count_nonzero(valid_grid[:, columns]))
-            valid_grid[:, columns] = True if valid is None else valid[:, source]
-            stop_grid[:, columns] = stop[:, source]
+                finals.release(self._slots[:, columns])
+                ring.count -= int(np.count_nonzero(ring.valid_grid[:, columns]))
+            ring.valid_grid[:, columns] = True if valid is None else valid[:, source]
+            ring.stop_grid[:, columns] = stop[:, source]
             self._keep_live(columns)
             for key, block in blocks.items():
-                self.columns[key].write(ring.envs, columns, block[:, source])
+                part = block if len(pieces) == 1 else block[:, source]
+                self.columns[key].write(ring.envs, columns, part)
         new = done.size if valid is None else int(np.count_nonzero(valid))
         ring.count += new
         ring.written += new
@@ -161,45 +122,6 @@ class TransitionStore:
         ring.advance(steps)
         self._put_newest([block[:, -1] for block in following], done[:, -1])
         return [columns for _, columns in pieces]
-
-    def read(self, rows: np.ndarray, n: int, gamma: float) -> TensorDict:
-        """Return the transitions that start at `rows`, over up to `n` steps.
-
-        Args:
-            rows: int64 ``[B]``, each one that may be drawn.
-            n: steps that a return sums.
-            gamma: discount of the sum.
-
-        Returns:
-            ``[B]``, laid out as `ReplayBuffer.sample` says.
-        """
-        last, steps = self.ring.window(rows, n)
-        following, finals = self.ring.following(last), self.finals
-        slots = finals.slots.take(last)
-        at_final = np.flatnonzero(slots >= 0)
-        next_observations = []
-        for key, final in zip(self.observations, finals.columns, strict=True):
-            value = self.columns[key].gather(following)
-            if at_final.size:
-                final.overlay(value, at_final, slots[at_final])
-            next_observations.append((key[1:], value))
-        outcome = {key[1]: self.columns[key].gather(last) for key in OUTCOME[1:]}
-        entries = {
-            "observation": nest(self._gathered(self.observations, rows)),
-            "action": nest(self._gathered(self._actions, rows)),
-            "next": {
-                "observation": nest(next_observations),
-                "reward": self._returns(rows, steps, gamma),
-                **outcome,
-            },
-            "index": torch.from_numpy(rows),
-        }
-        if n > 1:
-            used = np.ones((len(rows), 1), dtype=np.int64)
-            for _, counts in steps:
-                used[:, 0] += counts
-            entries["steps_to_next_obs"] = torch.from_numpy(used)
-        return assembled(entries, torch.Size([len(rows)]))
 
     def clear(self) -> None:
         """Forget every transition."""
@@ -235,7 +157,7 @@ class TransitionStore:
         self._keep_live(held)
         for key, column in self.columns.items():
             column.write(ring.envs, held, column.block(values[key]))
-        ring.grid(ring.valid)[:, held] = as_array(valid)
+        ring.valid_grid[:, held] = as_array(valid)
         ring.count = int(np.count_nonzero(ring.valid))
         is_newest = final_rows % ring.steps == ring.newest
         blocks = [
@@ -246,8 +168,8 @@ class TransitionStore:
         self._put_finals(final_rows[older], [block[older] for block in blocks])
         done = as_array(values[DONE])[:, :, 0]
         self._put_newest([block[newest] for block in blocks], done[:, ring.newest])
-        stop = ring.grid(ring.stop)
-        stop[:, held] = done | ~np.roll(ring.grid(ring.valid), -1, axis=1)[:, held]
+        stop = ring.stop_grid
+        stop[:, held] = done | ~np.roll(ring.valid_grid, -1, axis=1)[:, held]
         stop[:, ring.newest] = True
         ring.stop[final_rows] = True
 
@@ -276,7 +198,7 @@ class TransitionStore:
             batch = batch[:, -ring.steps :]
         blocks = {key: _block(batch, key, column) for key, column in self.columns.items()}
         following = [_block(batch, key, column) for key, column in self._next_of]
-        done = as_array(entry(batch, DONE))[:, :, 0]
+        done = as_array(blocks[DONE])[:, :, 0]
         mask = frame_mask(batch)
         valid = None if mask is None else as_array(mask).reshape(done.shape)
         return blocks, following, done, valid
@@ -324,28 +246,11 @@ class TransitionStore:
         self.done_at_newest = done.copy()
         ring.stop[newest] = True
 
-    def _returns(self, rows: np.ndarray, steps: Any, gamma: float) -> torch.Tensor:
-        """Discounted sums of rewards ``[B, 1]``, computed in float64 in order of time."""
-        column = self.columns[REWARD]
-        first = column.gather(rows)
-        if not steps:
-            return first
-        total = first.double()
-        for k, (following, counts) in enumerate(steps, start=1):
-            reward = column.gather(following).double().mul_(gamma**k)
-            counts_there = torch.from_numpy(counts).unsqueeze(1).to(total.device)
-            # A sum with zeros would turn an infinite reward into NaN.
-            total = torch.where(counts_there, total + reward, total)
-        return total.to(first.dtype)
-
-    def _gathered(self, keys: list[Key], rows: np.ndarray) -> list[tuple[Key, torch.Tensor]]:
-        return [(key[1:], self.columns[key].gather(rows)) for key in keys]
-
 
 def _block(batch: TensorDictBase, key: Key, column: Column) -> Block:
     value = entry(batch, key)
     if not isinstance(value, torch.Tensor):
-        raise _missing(batch, key)
+        raise missing(batch, key)
     return column.checked_block(value, key)
 
 
@@ -359,15 +264,3 @@ def _with_stops(stop: np.ndarray, before_last: np.ndarray) -> np.ndarray:
     stop = stop.copy()
     stop[:, :-1] |= before_last
     return stop
-
-
-def _missing(batch: TensorDictBase, key: Key) -> MissingKey:
-    present = sorted(batch.keys(include_nested=True, leaves_only=True), key=repr)
-    # What has a place of its own is no misspelling of something else.
-    known = {"observation", "action", ("next", "observation"), MASK, *OUTCOME}
-    strange = [str(name) for name in present if name not in known]
-    name = key if len(key) > 1 else key[0]
-    return MissingKey(
-        f"replay buffer: the batch lacks {name!r}{did_you_mean(str(name), strange)}; it has "
-        f"{', '.join(map(repr, present))}."
-    )

@@ -45,7 +45,7 @@ class RunningMeans:
             if name == "log_pbar":  # says how the others are shown
                 continue
             # Asking for instances of an abstract class takes ten times as long.
-            plain = isinstance(value, float | torch.Tensor)
+            plain = type(value) is float or isinstance(value, torch.Tensor)
             if not plain and isinstance(value, Latest):
                 totals[name], counts[name] = _scalar(name, value.value), 1
                 continue
@@ -74,13 +74,12 @@ class RunningMeans:
         if self._vectors:
             vectors, self._vectors = self._vectors, []
             vector = torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]
-            totals = vector.tolist() if vector.device.type == "cpu" else vector.unbind()
-            self.add(
-                {
-                    name: Mean(total, len(vectors))
-                    for name, total in zip(self._names, totals, strict=True)
-                }
-            )
+            sums = vector.tolist() if vector.device.type == "cpu" else vector.unbind()
+            totals, counts = self._totals, self._counts
+            for name, total in zip(self._names, sums, strict=True):
+                before = name in totals
+                totals[name] = totals[name] + total if before else total
+                counts[name] = counts[name] + len(vectors) if before else len(vectors)
 
     def means(self) -> dict[str, Any]:
         """Return the mean of every name since the last `clear`, in order of appearance."""

@@ -130,8 +130,10 @@ def _complete(loss_module: Any) -> None:
 
 def _value(reported: Any, before: Any) -> Any:
     """What a metric's value is; for a mean over nothing what it was, or NaN if it was nothing."""
-    if isinstance(reported, float | torch.Tensor):
-        return reported.detach() if isinstance(reported, torch.Tensor) else reported
+    if type(reported) is float:
+        return reported
+    if isinstance(reported, torch.Tensor):
+        return reported.detach()
     if isinstance(reported, Latest):
         return reported.value
     if not isinstance(reported, Mean):

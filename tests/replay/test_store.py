@@ -113,7 +113,7 @@ def test_the_newest_transition_has_its_next_observation_before_the_next_batch_co
 def memory(buffer):
     store = buffer._store
     columns = [*store.columns.values(), *store.finals.columns]
-    return sum(column.values.numel() * column.values.element_size() for column in columns)
+    return sum(column.values[: column.rows].nbytes for column in columns)
 
 
 def test_observations_are_stored_once():

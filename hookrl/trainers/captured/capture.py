@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from tensordict import TensorDictBase
 
 from hookrl.batch_graph import Leaves, leaves_of
-from hookrl.graph import NotCapturable
+from hookrl.graph import Graph, NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.trainers.captured.optimizers import TracedAdam
 from hookrl.trainers.captured.plan import Plan, make_plan
@@ -46,6 +46,9 @@ class Capture:
         self._selects_before = bool(hooks["process_optim_batch"].calls[self.plan.select_before])
         self._runs_after = bool(hooks["post_optim"].calls[self.plan.post_optim_after])
         self._select = hooks["process_optim_batch"]
+        first = self.plan.captured[0].owner if self.selects else None
+        self._stand_in: Callable[[], TensorDictBase] | None = getattr(first, "stand_in", None)
+        """What the first captured operation receives, if that is not the batch."""
         self._post_loss = hooks["post_loss"]
         self._optimizer = hooks["optimizer"]
         self._post_optim = hooks["post_optim"]
@@ -83,6 +86,7 @@ class Capture:
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
         self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
         self._steps_of_layout: dict[Any, list[TracedStep]] = {}
+        self._graphs: list[Graph] = []
         self._leaves: Leaves = []
         self._tensors: list[torch.Tensor] = []
         self._last: tuple[TensorDictBase, list[torch.Size], TracedStep] | None = None
@@ -98,10 +102,7 @@ class Capture:
     def is_current(self) -> bool:
         """Whether all tensors are still where they were."""
         return all(traced.is_current for _, traced in self._optimizers) and all(
-            step.graph.is_current
-            for by_shapes in self._steps.values()
-            for steps in by_shapes.values()
-            for step in steps
+            graph.is_current for graph in self._graphs
         )
 
     def run(self, batch: Any, index: int) -> bool:
@@ -123,6 +124,8 @@ class Capture:
         for tensor in own:
             if tensor is None:
                 return False
+        if self._stand_in is not None:
+            value = self._stand_in()
         if not value.batch_size.numel():
             return False
         if self._draw_noise is not None:
@@ -185,6 +188,7 @@ class Capture:
         if found is None:
             found = TracedStep(self, value, self._leaves, own, index)
             steps.append(found)
+            self._graphs.append(found.graph)
         # A hook that runs before may have put other tensors into the same sub-batch.
         self._last = None if self._selects_before else (value, shapes, found)
         return found

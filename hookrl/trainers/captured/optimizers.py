@@ -54,7 +54,10 @@ class TracedAdam:
         # A captured step reads the rate from a tensor, so that it may change.
         self._rates = [_rate(group) for group in optimizer.param_groups]
         self._taken_up = [group["lr"] for group in optimizer.param_groups]
-        self._first_means = self._means()
+        self._first_means = [
+            optimizer.state[group["params"][0]].get("exp_avg") for group in self.param_groups
+        ]
+        """The running mean of the first parameter of each group."""
 
     @property
     def constants(self) -> list[Any]:
@@ -64,8 +67,11 @@ class TracedAdam:
     @property
     def is_current(self) -> bool:
         """Whether the state is still in the tensors that were there; loading brings others."""
-        means = zip(self._means(), self._first_means, strict=True)
-        return all(mean is first for mean, first in means)
+        state = self.optimizer.state
+        for group, first in zip(self.param_groups, self._first_means, strict=True):
+            if state[group["params"][0]].get("exp_avg") is not first:
+                return False
+        return True
 
     def take_up_rates(self) -> None:
         """Have the captured step use the learning rates of now."""
@@ -102,11 +108,6 @@ class TracedAdam:
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
-
-    def _means(self) -> list[Tensor]:
-        """The running mean of the first parameter of each group."""
-        firsts = [group["params"][0] for group in self.param_groups]
-        return [self.optimizer.state[parameter].get("exp_avg") for parameter in firsts]
 
     def _update(
         self,

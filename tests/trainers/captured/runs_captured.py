@@ -60,6 +60,18 @@ RUNS: dict[str, tuple[type[Trainer], type, dict[str, Any]]] = {
         DQNConfig,
         {"total_frames": 700, "replay": replay(), "network": PERCEPTRON},
     ),
+    "dqn, returns of several steps": (
+        DQNTrainer,
+        DQNConfig,
+        {
+            # Side tables of the buffer grow while the graph is there.
+            "total_frames": 700,
+            "train_frequency": 2,
+            "num_envs": 2,
+            "replay": replay(n_step=3),
+            "network": PERCEPTRON,
+        },
+    ),
     "dqn, prioritized": (
         DQNTrainer,
         DQNConfig,

@@ -47,7 +47,9 @@ def test_it_agrees_with_the_eager_step(name: str) -> None:
     check_agreement(name)
 
 
-@pytest.mark.parametrize("name", ["ppo", "ppo, minibatches of any length"])
+@pytest.mark.parametrize(
+    "name", ["ppo", "ppo, minibatches of any length", "dqn, returns of several steps"]
+)
 def test_it_agrees_when_compiled(name: str) -> None:
     check_agreement(name)
 
