@@ -123,7 +123,11 @@ class TrainerHookBase(ABC):
     """Whether ``__call__`` is pure tensor code that a captured step may contain."""
     inputs: tuple[str, ...] = ()
     """Attributes, tensors that ``prepare`` leaves there, which a captured step reads anew; None
-    in one of them ends the inner loop."""
+    in one of them ends the inner loop.
+
+    A hook at ``process_optim_batch`` that makes its sub-batch of these and of tensors of its own
+    has a method ``stand_in``. What that returns is given to it there, in place of the batch: an
+    empty TensorDict of the size of the sub-batch, to which the loss may add its noise."""
     varying: tuple[str, ...] = ()
     """Those of the `inputs` whose first dimension is not always that long."""
     deferrable: bool = False

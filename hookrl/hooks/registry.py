@@ -236,11 +236,7 @@ class HookRegistry:
     @property
     def stale(self) -> bool:
         """Whether something was registered or removed since `resolve`."""
-        # Asked before each batch: a loop takes a third of the time of `any`.
-        for hooks in self.points.values():  # noqa: SIM110
-            if hooks.stale:
-                return True
-        return False
+        return any(hooks.stale for hooks in self.points.values())
 
     def state_dict(self) -> dict[str, Any]:
         """Counters of every registration that has a cadence, keyed by point and name."""

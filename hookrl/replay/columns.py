@@ -174,8 +174,7 @@ class HostColumn(Column):
 
     def write(self, envs: int, columns: slice, block: Block) -> None:
         """Write a block ``[envs, time, *shape]``."""
-        grid = self._grid
-        (self.grid(envs) if grid is None else grid)[:, columns] = block
+        self.grid(envs)[:, columns] = block
 
     def put(self, rows: np.ndarray | slice, values: Block) -> None:
         """Write single rows."""
