@@ -168,7 +168,7 @@ class ReplayBuffer:
             ``[B]``. All memory is fresh.
 
         Raises:
-            InvalidValue: if the buffer holds fewer.
+            InvalidValue: for none, or if the buffer holds fewer.
         """
         return self.read(self.draw(batch_size))
 
@@ -179,10 +179,12 @@ class ReplayBuffer:
             batch_size: how many; None: `batch_size` of the buffer.
 
         Raises:
-            InvalidValue: if the buffer holds fewer.
+            InvalidValue: for none, or if the buffer holds fewer.
         """
         size = self.batch_size if batch_size is None else batch_size
         store = self._store
+        if size < 1:
+            raise InvalidValue(f"ReplayBuffer.sample: batch_size={size}, expected at least 1.")
         if store is None or size > store.ring.count:
             raise InvalidValue(
                 f"ReplayBuffer.sample: {size} transitions were asked for, but only {len(self)} are "

@@ -4,7 +4,8 @@ import torch
 from replay.reference import EveryRow, Stream, as_batch, everything
 from tensordict import TensorDict
 
-from hookrl.replay import ReplayBuffer
+from hookrl.errors import InvalidValue
+from hookrl.replay import PrioritizedSampler, ReplayBuffer, UniformSampler
 
 
 def make(capacity=20, **options):
@@ -199,3 +200,11 @@ def test_actions_that_require_gradients_are_stored_without_them():
     buffer = make()
     buffer.extend(with_gradients)
     assert not buffer.sample()["action"].requires_grad
+
+
+@pytest.mark.parametrize("sampler", [UniformSampler, PrioritizedSampler])
+def test_a_sample_of_nothing_is_refused(sampler):
+    buffer = ReplayBuffer(8, batch_size=2, sampler=sampler())
+    buffer.extend(as_batch(Stream(0, 1).frames(4)))
+    with pytest.raises(InvalidValue, match="batch_size=0, expected at least 1"):
+        buffer.sample(0)

@@ -23,6 +23,8 @@ def run(buffer, stream, batches):
     drawn = []
     for _ in range(batches):
         buffer.extend(as_batch(stream.frames(3)))
+        if not len(buffer):  # all frames are masked
+            continue
         sample = buffer.sample(min(len(buffer), 5))
         if isinstance(buffer.sampler, PrioritizedSampler):
             buffer.update_priority(sample["index"], sample["next", "reward"].abs().nan_to_num(1))
