@@ -134,30 +134,6 @@ def test_hooks_around_it_run_in_their_order_and_see_the_sub_batch() -> None:
     assert trainer.mean_losses["loss_line"] == pytest.approx((seen[1] + seen[4]) / 2, abs=1e-3)
 
 
-def dqn_with(operation: Any, **settings: Any) -> Any:
-    """A captured run of DQN with one more operation, after it has trained."""
-    trainer = build("dqn", compile=True, **settings)
-    trainer.register_op("post_steps", functools.partial(operation, trainer), name="operation")
-    trainer.train()
-    assert refused(trainer) is None
-    return trainer
-
-
-@interpreted
-def test_a_parameter_that_moves_is_noticed_behind_the_tables_of_a_replay_buffer() -> None:
-    moved = []
-
-    def move(trainer: Any) -> None:
-        if trainer.optim_steps == 5 and not moved:
-            for parameter in trainer.loss_module.q_network.parameters():
-                parameter.data = parameter.data.clone()
-                moved.append(parameter)
-
-    whole, other = dqn_with(lambda trainer: None), dqn_with(move)
-    assert moved
-    assert_same(dict(other.loss_module.state_dict()), dict(whole.loss_module.state_dict()))
-
-
 class Entries(Line):
     """A loss module with entries of several types and shapes beside the loss."""
 
