@@ -5,22 +5,39 @@ Which form is taken depends on layouts and shapes alone, so that equal runs stay
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+_BOUND = 7.9
+_NUMERATOR = (1.66210804e-08, 2.28471028e-05, 3.62797284e-03, 1.34916171e-01, 1.0)
+_DENOMINATOR = (9.07506016e-07, 3.50442860e-04, 2.63777699e-02, 4.68249559e-01, 1.0)
+"""Of the hyperbolic tangent over its argument, by the square of that."""
+
 
 def tanh(x: Tensor) -> Tensor:
-    """``(1 - t) / (1 + t)`` with ``t = exp(-2 |x|)``, and the sign of x.
+    """``x P(x²) / Q(x²)``, with coefficients for the least relative error up to a bound.
 
-    A third of the time of the library's, of which a captured PPO step on large batches would spend
-    a fifth; in float32 both are within 1e-7 of the true value.
+    In float32 it is within 4e-7 of the true value, is never above 1, and stays 3e-7 below it from
+    the bound on. It takes half as long as a form with an exponential function, of which a captured
+    PPO step on large batches would spend a fifth.
     """
-    t = torch.exp(-2 * x.abs())
-    magnitude = (1 - t) / (1 + t)
-    return torch.where(x < 0, -magnitude, magnitude)
+    if x.dtype != torch.float32:
+        return NotImplemented
+    x = x.clamp(-_BOUND, _BOUND)
+    square = x * x
+    return x * _polynomial(_NUMERATOR, square) / _polynomial(_DENOMINATOR, square)
+
+
+def _polynomial(coefficients: Sequence[float], x: Tensor) -> Tensor:
+    """Its value at x by Horner's rule; coefficients from that of the highest power on."""
+    highest, second, *others = coefficients
+    result = x * highest + second
+    for coefficient in others:
+        result = result * x + coefficient
+    return result
 
 
 def mm(a: Tensor, b: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hookrl.models.distributions import Action, ActionDistribution
 from hookrl.models.encoders import FlattenEncoder, Observation
-from hookrl.models.layers import Linear, Tanh
+from hookrl.models.layers import Tanh
 from hookrl.models.mlp import MLP
 
 Floats = NDArray[np.float32]
@@ -125,7 +125,7 @@ class NumpyActor:
         return (
             isinstance(policy.observation_space, spaces.Box)
             and layers is not None
-            and all(type(m) in _LINEAR or type(m) in _ACTIVATIONS for m in layers)
+            and all(type(m) is nn.Linear or type(m) in _ACTIVATIONS for m in layers)
             and all(
                 p.device.type == "cpu" and p.dtype == torch.float32 for p in policy.parameters()
             )
@@ -175,7 +175,6 @@ def _relu(x: Floats) -> None:
     np.maximum(x, _ZERO, out=x)
 
 
-_LINEAR = (nn.Linear, Linear)
 _ACTIVATIONS: dict[type[nn.Module], Callable[[Floats], None]] = {
     nn.Tanh: _tanh,
     Tanh: _tanh,

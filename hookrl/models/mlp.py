@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hookrl.errors import InvalidValue, did_you_mean
+from hookrl.models.blocks import in_blocks
 from hookrl.models.initialization import initialization_named, own_generator
-from hookrl.models.layers import Linear, Tanh
+from hookrl.models.layers import Tanh
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": Tanh,
@@ -77,13 +78,20 @@ class MLP(nn.Sequential):
         build = initialization_named(initialization, "MLP")
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers.append(build(Linear, before, after, gain=math.sqrt(2), generator=generator))
+            layers.append(build(nn.Linear, before, after, gain=math.sqrt(2), generator=generator))
             layers.append(ACTIVATIONS[activation]())
         if out_features is not None:
             layers.append(
-                build(Linear, sizes[-1], out_features, gain=out_gain, generator=generator)
+                build(nn.Linear, sizes[-1], out_features, gain=out_gain, generator=generator)
             )
         super().__init__(*layers)
         self.in_features = in_features
         self.out_features = sizes[-1] if out_features is None else out_features
         self.activation = activation
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return ``[B, out_features]`` for ``[B, in_features]``."""
+        result = in_blocks(self, input)
+        if result is None:
+            result = super().forward(input)
+        return result

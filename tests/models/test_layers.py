@@ -1,4 +1,4 @@
-"""Layers for large batches give what torch's give, with gradients, and are not traced as such."""
+"""The hyperbolic tangent is torch's to rounding, with gradients, and is not traced as such."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from hookrl.models.layers import Linear, Tanh
+from hookrl.models import layers
+from hookrl.models.layers import Tanh
 
 SMALL, LARGE = 8, 4096
 
@@ -17,37 +18,15 @@ def gradients(layer: nn.Module, x: Tensor, *wanted: Tensor) -> tuple[Tensor, ...
     return torch.autograd.grad((y * torch.linspace(-1, 1, y.shape[-1])).sum(), wanted)
 
 
-@pytest.mark.parametrize("rows", [SMALL, LARGE])
-@pytest.mark.parametrize("inputs", [1, 4, 17, 64])
-def test_a_linear_layer_is_torchs(rows: int, inputs: int) -> None:
-    theirs, ours = nn.Linear(inputs, 64), Linear(inputs, 64)
-    ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(rows, inputs, requires_grad=True)
-    torch.testing.assert_close(ours(x), theirs(x))
-    found, expected = (gradients(layer, x, x, *layer.parameters()) for layer in (ours, theirs))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_the_gradient_of_a_narrow_weight_lies_as_the_weight_does() -> None:
-    layer = Linear(4, 64)
-    layer(torch.randn(LARGE, 4)).sum().backward()
-    assert layer.weight.grad is not None
-    assert layer.weight.grad.is_contiguous()
-
-
-def test_a_narrow_weight_is_copied_for_large_batches_alone() -> None:
-    def copies(rows: int) -> bool:
-        with torch.profiler.profile() as profile:
-            Linear(4, 64)(torch.randn(rows, 4))
-        return any(event.key == "aten::clone" for event in profile.key_averages())
-
-    assert copies(LARGE)
-    assert not copies(SMALL)
-    with torch.no_grad():
-        assert not copies(LARGE)
+@pytest.fixture(params=[False, True], ids=["library's", "own"])
+def own_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With either form, whatever the processor."""
+    monkeypatch.setattr(layers, "_LIBRARY_IS_SLOW", request.param)
+    return bool(request.param)
 
 
 @pytest.mark.parametrize("rows", [SMALL, LARGE])
+@pytest.mark.usefixtures("own_form")
 def test_the_hyperbolic_tangent_is_within_rounding(rows: int) -> None:
     x = torch.linspace(-20, 20, rows * 64).view(rows, 64)
     torch.testing.assert_close(Tanh()(x).double(), torch.tanh(x.double()), rtol=0, atol=2e-7)
@@ -56,12 +35,14 @@ def test_the_hyperbolic_tangent_is_within_rounding(rows: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [SMALL, LARGE])
+@pytest.mark.usefixtures("own_form")
 def test_its_gradient_is_torchs(rows: int) -> None:
     x = torch.linspace(-5, 5, rows * 64).view(rows, 64).requires_grad_()
     (found,), (expected,) = gradients(Tanh(), x, x), gradients(nn.Tanh(), x, x)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("own_form")
 def test_it_leaves_its_input_as_it_is_and_can_be_derived_twice_and_mapped() -> None:
     x = torch.randn(LARGE, 64, requires_grad=True)
     before = x.detach().clone()
@@ -73,17 +54,25 @@ def test_it_leaves_its_input_as_it_is_and_can_be_derived_twice_and_mapped() -> N
     assert torch.equal(x.detach(), before)
 
 
+@pytest.mark.usefixtures("own_form")
 def test_half_precision_and_doubles_are_torchs() -> None:
     for dtype in (torch.bfloat16, torch.float64):
         x = torch.randn(LARGE, 64, dtype=dtype)
         assert torch.equal(Tanh()(x), torch.tanh(x))
 
 
+@pytest.mark.usefixtures("own_form")
 def test_what_is_traced_is_torchs_own() -> None:
-    network = nn.Sequential(Linear(4, 64), Tanh())
-    traced = make_fx(network, tracing_mode="fake", _allow_non_fake_inputs=True)(
-        torch.ones(LARGE, 4)
-    )
+    traced = make_fx(Tanh(), tracing_mode="fake")(torch.ones(LARGE, 64))
     targets = {node.target for node in traced.graph.nodes}
     assert torch.ops.aten.tanh.default in targets
-    assert torch.ops.aten.clone.default not in targets
+
+
+def test_which_form_is_taken(own_form: bool) -> None:
+    def takes_own(rows: int) -> bool:
+        with torch.profiler.profile() as profile:
+            Tanh()(torch.randn(rows, 64))
+        return any(event.key == "aten::sigmoid_" for event in profile.key_averages())
+
+    assert takes_own(LARGE) == own_form
+    assert not takes_own(SMALL)

@@ -9,12 +9,11 @@ import torch
 from torch import nn
 
 from hookrl.models import MLP
-from hookrl.models.layers import Linear
 
 
 def test_layers_alternate_and_end_without_activation() -> None:
     kinds = [type(layer) for layer in MLP(3, (5, 4), 2, "relu")]
-    assert kinds == [Linear, nn.ReLU, Linear, nn.ReLU, Linear]
+    assert kinds == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
 
 
 def test_without_output_layer_it_ends_in_the_last_hidden_activation() -> None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from hookrl.models import NumpyActor, QNetwork, TorchActor
 from hookrl.models.epsilon_greedy import EpsilonGreedyActor
-from hookrl.models.layers import Linear
 
 IMAGE = spaces.Box(0, 255, (36, 36, 3), dtype=np.uint8)
 both_actors = pytest.mark.parametrize("actor_class", [NumpyActor, TorchActor])
@@ -46,11 +45,11 @@ def test_every_observation_space_gives_one_value_per_action(
 def test_plain_network_is_cleanrls() -> None:
     kinds = [(type(m), getattr(m, "out_features", None)) for m in network_for().action_net]
     assert kinds == [
-        (Linear, 120),
+        (nn.Linear, 120),
         (nn.ReLU, None),
-        (Linear, 84),
+        (nn.Linear, 84),
         (nn.ReLU, None),
-        (Linear, 3),
+        (nn.Linear, 3),
     ]
 
 
@@ -84,7 +83,7 @@ def test_dueling_on_images_is_the_published_network() -> None:
 def test_weights_start_as_torchs_own_layers_do() -> None:
     layer = QNetwork.from_spaces(BOX, ACTIONS).get_submodule("action_net.2")
     bound = 120**-0.5
-    assert isinstance(layer, Linear)
+    assert isinstance(layer, nn.Linear)
     assert 0.9 * bound < layer.weight.abs().max() <= bound
     assert 0.9 * bound < layer.bias.abs().max() <= bound
 
