@@ -120,13 +120,19 @@ class Capture:
                 value = self._select.replace(batch, part=plan.select_before)
         except StopIteration:
             return False
-        own = [getattr(owner, name) for owner, name in self.inputs]
-        for tensor in own:
+        own, shapes = [], []
+        for owner, name in self.inputs:
+            tensor = getattr(owner, name)
             if tensor is None:
                 return False
+            own.append(tensor)
+            shapes.append(tensor.shape)
         if self._stand_in is not None:
             value = self._stand_in()
-        if not value.batch_size.numel():
+        last = self._last
+        if last is not None and last[0] is not value:
+            last = None
+        if last is None and not value.batch_size.numel():
             return False
         if self._draw_noise is not None:
             self._draw_noise(value)
@@ -134,9 +140,7 @@ class Capture:
             optimizer.take_up_rates()
         if self._on_device:  # what the host prepared is not there yet
             own = [tensor.to(self._device, non_blocking=True) for tensor in own]
-        shapes = [tensor.shape for tensor in own]
-        last = self._last
-        if last is not None and last[0] is value and last[1] == shapes:
+        if last is not None and last[1] == shapes:
             step = last[2]
         else:
             try:
