@@ -144,9 +144,9 @@ def _backward(
     layers = len(weights)
     sums = [_Sums(turned=2 * w.shape[1] <= w.shape[0]) for w in weights]
     of_input = []
-    for number, (block, d) in enumerate(
-        zip(x.split(plan.rows), gradient.split(plan.rows), strict=True)
-    ):
+    blocks = [*enumerate(zip(x.split(plan.rows), gradient.split(plan.rows), strict=True))]
+    # What the last ones gave is still near.
+    for number, (block, d) in reversed(blocks):
         results = kept[layers * number : layers * (number + 1)]
         inputs = [block, *results[:-1]]
         for place in reversed(range(layers)):
@@ -158,7 +158,7 @@ def _backward(
                 d = d @ weights[place]
         of_input.append(d)
     parameters = [part for one in sums for part in (one.weight, one.bias)]
-    return [torch.cat(of_input) if needs_input else None, *parameters]
+    return [torch.cat(of_input[::-1]) if needs_input else None, *parameters]
 
 
 class _Sums:
