@@ -3,7 +3,8 @@
 What a layer gives for thousands of rows does not fit the cache next to the processor, and fetching
 it from further away takes the next operation longer than its arithmetic does. Here a block of rows
 goes through all layers while it is near, there and back. Results are those of the layers to
-rounding. Which way is taken depends on structure and shapes alone, so that equal runs stay equal.
+rounding. Which way is taken depends on structure, shapes and the number of threads alone, so that
+equal runs stay equal.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def gradients(y: Tensor, *wanted: Tensor) -> tuple[Tensor, ...]:
     return torch.autograd.grad((y * slopes).sum() / len(y), wanted)
 
 
-def agree(layers: nn.Sequential, x: Tensor) -> None:
+def assert_same(layers: nn.Sequential, x: Tensor) -> None:
+    """Blocks give what the layers give, and the same gradients of all that can have one."""
     y = in_blocks(layers, x)
     assert y is not None
     expected = layers(x)
@@ -52,8 +53,8 @@ def agree(layers: nn.Sequential, x: Tensor) -> None:
 def test_it_is_its_layers(rows: int, activation: type[nn.Module], outputs: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(rows, INPUTS)
-    agree(network(INPUTS, 64, 64, outputs, activation=activation), x)
-    agree(network(INPUTS, 64, 64, outputs, activation=activation), x.requires_grad_())
+    assert_same(network(INPUTS, 64, 64, outputs, activation=activation), x)
+    assert_same(network(INPUTS, 64, 64, outputs, activation=activation), x.requires_grad_())
 
 
 @pytest.mark.parametrize(
@@ -64,18 +65,25 @@ def test_it_is_its_layers(rows: int, activation: type[nn.Module], outputs: int) 
 @pytest.mark.parametrize("ends", [False, True])
 def test_of_any_sizes(sizes: tuple[int, ...], ends: bool) -> None:
     torch.manual_seed(0)
-    agree(network(*sizes, ends=ends), torch.randn(LARGE, sizes[0], requires_grad=True))
+    assert_same(network(*sizes, ends=ends), torch.randn(LARGE, sizes[0], requires_grad=True))
 
 
 def test_rows_that_lie_apart() -> None:
     torch.manual_seed(0)
-    agree(network(INPUTS, 64, 2), torch.randn(INPUTS, LARGE).t())
+    x = torch.randn(INPUTS, LARGE).t()
+    assert not x.is_contiguous()
+    assert_same(network(INPUTS, 64, 2), x)
 
 
 def test_a_layer_that_is_frozen_gets_no_gradient() -> None:
-    layers = network(INPUTS, 64, 64, 2)
+    layers, x = network(INPUTS, 64, 64, 2), torch.randn(LARGE, INPUTS)
     layers[2].requires_grad_(False)
-    agree(layers, torch.randn(LARGE, INPUTS))
+    assert_same(layers, x)
+    y = in_blocks(layers, x)
+    assert y is not None
+    y.sum().backward()
+    frozen = [parameter.grad is None for parameter in layers.parameters()]
+    assert frozen == [False, False, True, True, False, False]
 
 
 def test_without_gradients() -> None:
