@@ -96,10 +96,9 @@ class Categorical(ActionDistribution):
     def log_prob_entropy(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability of `action` and entropy, both ``[B]``."""
         index = action - self.start if self.start else action
-        # Categories first: a sum over rows of a few numbers takes torch several times as long.
-        log_probs = params.movedim(-1, 0).log_softmax(0)
-        entropy = -(log_probs.exp() * log_probs).sum(0)
-        return log_probs.gather(0, index.unsqueeze(0)).squeeze(0), entropy
+        log_probs = params.log_softmax(-1)
+        entropy = -(log_probs.exp() * log_probs).sum(-1)
+        return log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1), entropy
 
     def mode(self, params: Array) -> Action:
         """Category of the largest logit: int64 ``[B]``."""
