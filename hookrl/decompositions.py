@@ -64,9 +64,17 @@ def addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float =
     return NotImplemented
 
 
+def baddbmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """The same of many matrices, where the bias is written to every row; else it is a sum."""
+    if beta == alpha == 1 and bias.dim() < 3:
+        return torch.bmm(a, b) + bias
+    return NotImplemented
+
+
 CPU: dict[Any, Callable[..., Tensor]] = {
     torch.ops.aten.tanh.default: tanh,
     torch.ops.aten.mm.default: mm,
     torch.ops.aten.addmm.default: addmm,
+    torch.ops.aten.baddbmm.default: baddbmm,
 }
 """By operation; one that returns NotImplemented leaves it as it is."""

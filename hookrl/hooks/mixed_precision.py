@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from tensordict import TensorDictBase
 
+from hookrl.clipping import clip_to_norm
 from hookrl.errors import InvalidType, InvalidValue
 from hookrl.hooks.gradient_accumulation import scaled_losses
 from hookrl.hooks.optimizer import OptimizerHook
@@ -127,7 +128,7 @@ class ScaledOptimizerHook(OptimizerHook):
         self.scaler.unscale_(self.optimizer)
         if clip_norm is not None:
             if clip_grad_norm:
-                norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+                norm = clip_to_norm(parameters, clip_norm)
                 losses.set(self._norm_key, norm)
             else:
                 torch.nn.utils.clip_grad_value_(parameters, clip_norm)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from tensordict import TensorDictBase
 
+from hookrl.clipping import clip_to_norm
 from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.fused_adam import step_and_clear
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
@@ -111,7 +112,7 @@ class OptimizerHook(TrainerHookBase):
         if clip_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             if clip_grad_norm:
-                norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+                norm = clip_to_norm(parameters, clip_norm)
                 losses = losses.clone(recurse=False) if losses.is_locked else losses
                 put(losses, self._norm_key, norm)
             else:
