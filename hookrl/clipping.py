@@ -26,8 +26,8 @@ def clip_to_norm(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
         The norm before, ``[]``.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    kinds = {(one.layout, one.dtype, one.device) for one in gradients}
-    if len(kinds) != 1 or torch.strided not in kinds.pop():
+    kinds = {(type(one), one.layout, one.dtype, one.device) for one in gradients}
+    if len(kinds) != 1 or kinds.pop()[:2] != (Tensor, torch.strided):  # or while a graph is traced
         return torch.nn.utils.clip_grad_norm_(parameters, max_norm)
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     torch._foreach_mul_(gradients, (max_norm / (norm + _FLOOR)).clamp(max=1.0))
