@@ -47,6 +47,14 @@ def test_a_sum_with_factors_is_left_alone() -> None:
     assert decompositions.addmm(torch.ones(2), a, b, alpha=2.0) is NotImplemented
 
 
+def test_of_many_matrices_a_bias_is_added_and_other_sums_are_left_alone() -> None:
+    a, b, bias, sums = random((3, 5, 4), (3, 4, 2), (2,), (3, 5, 2))
+    torch.testing.assert_close(decompositions.baddbmm(bias, a, b), torch.baddbmm(bias, a, b))
+    assert decompositions.baddbmm(sums, a, b) is NotImplemented
+    assert decompositions.baddbmm(bias, a, b, beta=0.5) is NotImplemented
+    assert decompositions.baddbmm(bias, a, b, alpha=2.0) is NotImplemented
+
+
 def layer(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
     """A layer's output, and the gradients of its parameters."""
     with torch.enable_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -93,6 +94,20 @@ def test_rows_are_what_an_index_gives(made: Callable[[], TensorDictBase]) -> Non
     assert chosen.batch_size == chosen["b"].batch_size == (3,)
     chosen["a"].zero_()
     assert batch["a"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 1, 1), (0, 1), (0, 3), (0, 0), (1, 2)])
+def test_rows_of_single_numbers_keep_their_shape(shape: tuple[int, ...]) -> None:
+    values = torch.arange(float(math.prod(shape))).reshape(shape)
+    batch = TensorDict({"a": values}, batch_size=shape[:1])
+    index = torch.arange(shape[0]).flip(0)
+    assert_close(rows(batch, index), batch[index])
+
+
+def test_rows_of_numbers_that_lie_apart() -> None:
+    apart = torch.arange(8.0).reshape(4, 2)[:, 1:]
+    batch = TensorDict({"a": apart}, batch_size=[4])
+    assert rows(batch, torch.tensor([3, 1]))["a"].tolist() == [[7.0], [3.0]]
 
 
 def test_rows_leave_whole_what_has_none() -> None:

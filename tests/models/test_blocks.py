@@ -68,6 +68,35 @@ def test_of_any_sizes(sizes: tuple[int, ...], ends: bool) -> None:
     assert_same(network(*sizes, ends=ends), torch.randn(LARGE, sizes[0], requires_grad=True))
 
 
+def have_threads(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    """Make blocks for so many threads; what they compute does not depend on how many there are."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+@pytest.mark.parametrize("rows", [ROWS, 6144, LARGE])
+@pytest.mark.parametrize("outputs", [1, 2, 9])
+def test_in_lanes_for_threads(
+    threads: int, rows: int, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_threads(monkeypatch, threads)
+    torch.manual_seed(0)
+    x = torch.randn(rows, INPUTS, requires_grad=True)
+    assert_same(network(INPUTS, 64, 64, outputs), x)
+    assert_same(network(INPUTS, 64, outputs, activation=nn.ReLU, ends=True), x)
+
+
+@pytest.mark.parametrize("activation", [Tanh, nn.ReLU])
+def test_the_gradient_that_comes_in_is_left_as_it_is(activation: type[nn.Module]) -> None:
+    layers = network(INPUTS, 64, 2, activation=activation, ends=True)
+    y = in_blocks(layers, torch.randn(LARGE, INPUTS))
+    assert y is not None
+    gradient = torch.randn(y.shape)
+    before = gradient.clone()
+    y.backward(gradient)
+    assert torch.equal(gradient, before)
+
+
 def test_rows_that_lie_apart() -> None:
     torch.manual_seed(0)
     x = torch.randn(INPUTS, LARGE).t()
@@ -109,7 +138,11 @@ def test_it_can_be_derived_twice() -> None:
 
 
 @pytest.mark.usefixtures("either_way")
-def test_in_a_graph_it_is_cut_into_few_blocks() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_in_a_graph_it_is_cut_into_few_blocks(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_threads(monkeypatch, threads)
     torch.manual_seed(0)
     layers, x = network(INPUTS, 64, 2), torch.randn(20 * 2048, INPUTS)
 
@@ -192,16 +225,29 @@ def test_so_are_transforms() -> None:
     assert in_blocks(layers, x) is not None
 
 
-def test_more_threads_share_larger_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
+@pytest.mark.parametrize(
+    ("threads", "width", "rows", "block", "lanes"),
+    [
+        (1, 64, 6144, 2048, 1),
+        (2, 64, 6144, 4096, 2),
+        (2, 64, 6145, 4096, 1),
+        (3, 64, 6144, 6144, 3),
+        (3, 1024, 6144, 513, 3),
+        (1, 128, 6144, 1024, 1),
+        (1, 1024, 6144, ROWS, 1),
+    ],
+)
+def test_more_threads_share_larger_blocks_evenly(
+    threads: int, width: int, rows: int, block: int, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Any] = []
 
     def forward(plan: Any, x: Tensor, *_: Any) -> Tensor:
-        sizes.append(plan.rows)
+        plans.append(plan)
         return x
 
     monkeypatch.setattr(blocks, "_forward", forward)
+    have_threads(monkeypatch, threads)
     with torch.no_grad():
-        for threads, width in ((1, 64), (2, 64), (1, 128), (1, 1024)):
-            monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-            in_blocks(network(INPUTS, width, 2), torch.randn(LARGE, INPUTS))
-    assert sizes == [2048, 4096, 1024, ROWS]
+        in_blocks(network(INPUTS, width, 2), torch.randn(rows, INPUTS))
+    assert [(plan.rows, plan.lanes) for plan in plans] == [(block, lanes)]
