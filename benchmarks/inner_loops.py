@@ -16,6 +16,7 @@ from unittest import mock
 import torch
 from tensordict import TensorDictBase
 
+from hookrl.clipping import clip_to_norm
 from hookrl.configs import PPOConfig
 from hookrl.fused_adam import step_and_clear
 from hookrl.graph import Graph
@@ -93,7 +94,7 @@ class InnerLoop:
                 if not math.isfinite(total.item()):
                     raise FloatingPointError("the loss is not finite")
                 total.backward()
-                norm = torch.nn.utils.clip_grad_norm_(parameters, CONFIG.max_grad_norm or 0.0)
+                norm = clip_to_norm(parameters, CONFIG.max_grad_norm or 0.0)
                 losses.set("grad_norm", norm)
                 step_and_clear(optimizer)
                 means.add(losses.detach())
