@@ -1,9 +1,8 @@
 """What the hook system costs by itself: ``python -m benchmarks.hook_cost``.
 
 The figures, in microseconds. In a process each is a median over rounds in which all that is
-compared takes turns. Processes differ by more than that: where objects lie in memory follows from
-Python's hash seed, and what is slow after a graph in one process is fast in another. So all is
-measured in several processes, of different seeds, and a figure is the median over these:
+compared takes turns. Processes can differ by more than rounds do, so all is measured in several, of
+different hash seeds, and a figure is the median over these:
 
 - *One more hook*, eager: the time that the trainer takes to go by a point, as a function of the
   number of hooks there that do nothing: 0, 25, 50, 75 and 100. The figure is the slope of the line
@@ -179,16 +178,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = parser.parse_args(given)
+    if min(options.rounds, options.processes) < 1:
+        parser.error("--rounds and --processes are at least 1")
     use_processors(1)
     torch.set_num_threads(1)
     if options.apart:
         print(json.dumps(measured(options.rounds)))
         return 0
+    machine = describe_machine()
     processes = [measured_apart(options.rounds, seed) for seed in range(options.processes)]
     content = {
         "title": "The hook system by itself",
         "command": " ".join(["python", "-m", "benchmarks.hook_cost", *given]),
-        "machine": describe_machine(),
+        "machine": machine,
         "versions": describe_versions(("torch", "tensordict", "numpy", "gymnasium")),
         "config": to_plain(CONFIG),
         "rounds": options.rounds,

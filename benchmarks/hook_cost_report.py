@@ -25,7 +25,7 @@ In microseconds. *One more hook* is one that does nothing: the slope of the time
 them, eager for each way in which points call their hooks, captured as part of a whole step. *The
 system* is the time of one inner step of PPO with all its hooks, less that of the same operations
 called directly; `benchmarks/hook_cost.py` says exactly which. Within a process everything takes
-turns; processes differ by where their objects lie in memory, so a figure is a median over several.
+turns; a figure is the median over several processes of different hash seeds.
 """
 
 
@@ -73,8 +73,7 @@ def section(content: Mapping[str, Any]) -> str:
         *table(("", "µs", "over processes"), steps, text_columns=1),
         "",
         f"Medians over {processes} processes, in each over {content['rounds']} rounds, one thread "
-        "on one processor. In some processes all of Python takes longer after a graph, the loop by "
-        "hand too.",
+        "on one processor.",
     ]
     for paragraph in conditions(content):
         lines += ["", paragraph]

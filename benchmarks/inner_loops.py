@@ -21,6 +21,7 @@ from hookrl.configs import PPOConfig
 from hookrl.fused_adam import step_and_clear
 from hookrl.graph import Graph
 from hookrl.hooks import TrainerHookBase
+from hookrl.tensordicts import put, rows
 from hookrl.trainers import PPOTrainer
 from hookrl.trainers.metrics import RunningMeans
 
@@ -89,13 +90,13 @@ class InnerLoop:
             flat = self.batch.select(*loss_module.in_keys).reshape(-1)
             order = torch.randperm(len(flat), generator=generator)
             for index in order.tensor_split(CONFIG.minibatches):
-                losses = loss_module(flat[index])
+                losses = loss_module(rows(flat, index))
                 total = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
                 if not math.isfinite(total.item()):
                     raise FloatingPointError("the loss is not finite")
                 total.backward()
                 norm = clip_to_norm(parameters, CONFIG.max_grad_norm or 0.0)
-                losses.set("grad_norm", norm)
+                put(losses, "grad_norm", norm)
                 step_and_clear(optimizer)
                 means.add(losses.detach())
 

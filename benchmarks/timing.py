@@ -27,10 +27,6 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
-    def rounded(self, digits: int) -> dict[str, float]:
-        """As it is stored."""
-        return {name: round(value, digits) for name, value in self._asdict().items()}
-
 
 def in_turn(
     ways: Mapping[str, Callable[[], Any]],

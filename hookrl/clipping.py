@@ -27,8 +27,9 @@ def clip_to_norm(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     kinds = {(type(one), one.layout, one.dtype, one.device) for one in gradients}
-    if len(kinds) != 1 or kinds.pop()[:2] != (Tensor, torch.strided):  # or while a graph is traced
+    # Fake tensors, while a graph is traced, are left to torch too.
+    if len(kinds) != 1 or kinds.pop()[:2] != (Tensor, torch.strided):
         return torch.nn.utils.clip_grad_norm_(parameters, max_norm)
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    torch._foreach_mul_(gradients, (max_norm / (norm + _FLOOR)).clamp(max=1.0))
+    torch._foreach_mul_(gradients, (float(max_norm) / (norm + _FLOOR)).clamp(max=1.0))
     return norm

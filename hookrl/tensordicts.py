@@ -77,7 +77,7 @@ def rows(value: TensorDictBase, index: torch.Tensor) -> TensorDictBase:
 def _rows_of(tensor: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Copies of some rows; single numbers are read as a vector, in a third of the time."""
     if tensor.dim() > 1 and tensor.numel() == len(tensor) and tensor.is_contiguous():
-        return tensor.view(-1).index_select(0, index).view(len(index), *tensor.shape[1:])
+        return tensor.view(-1).index_select(0, index).view(*index.shape, *tensor.shape[1:])
     return tensor.index_select(0, index)
 
 

@@ -31,6 +31,7 @@ CASES: dict[str, list[Tensor | None]] = {
     "one without a gradient": [random(5, 3), None, random(7)],
     "two types": [random(5, 3), random(5).double()],
     "none at all": [None],
+    "a subclass": [nn.Parameter(random(5, 3)), random(7)],
     "not finite": [random(5, 3) / 0],
 }
 

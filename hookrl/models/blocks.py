@@ -23,7 +23,7 @@ from hookrl.models.layers import Tanh, tanh
 ROWS = 512
 """Rows from which on blocks are worth their operations, and of a block at least."""
 _NUMBERS = 2**17
-"""Of the widest layer in a block of more rows: half a mebibyte."""
+"""Of the widest layer, per thread, in a block of more rows: half a mebibyte."""
 _MOST_TRACED = 8
 """Blocks in a graph, each of which takes its time to compile."""
 _NARROW = 8
@@ -33,14 +33,16 @@ _NARROW = 8
 class _Activation(NamedTuple):
     of: Callable[[Tensor], Tensor]
     gradient: Callable[..., Tensor]
-    """That of its input, given that of its result, and the result; written to `grad_input`."""
+    """That of its input, given that of its result, and the result; with the keyword `grad_input` it
+    is written there, which may be where that of the result is."""
 
 
-def _relu_gradient(d: Tensor, y: Tensor, *, grad_input: Tensor) -> Tensor:
-    return torch.ops.aten.threshold_backward.grad_input(d, y, 0, grad_input=grad_input)
+def _relu_gradient(d: Tensor, y: Tensor, **where: Tensor) -> Tensor:
+    gradient: Tensor = torch.ops.aten.threshold_backward(d, y, 0, **where)
+    return gradient
 
 
-_TANH = _Activation(tanh, torch.ops.aten.tanh_backward.grad_input)
+_TANH = _Activation(tanh, torch.ops.aten.tanh_backward)
 _ACTIVATIONS: dict[type[nn.Module], _Activation] = {
     Tanh: _TANH,
     nn.Tanh: _TANH,
@@ -57,7 +59,7 @@ class _Plan(NamedTuple):
     rows: int
     """Of a block."""
     lanes: int
-    """Threads, each of which computes the products of its own rows of a block."""
+    """Parts of a block whose products are computed apart: one for each thread, or 1."""
 
 
 def in_blocks(layers: Iterable[nn.Module], x: Tensor) -> Tensor | None:
@@ -88,12 +90,16 @@ def in_blocks(layers: Iterable[nn.Module], x: Tensor) -> Tensor | None:
 
 
 def _shares(x: Tensor, width: int) -> tuple[int, int]:
-    """Rows of a block, and lanes, for layers of that width; each lane has as many rows."""
+    """Rows of a block, and its lanes, for layers of that width.
+
+    A lane sums gradients of weights up by itself, so it must have more rows than these have.
+    """
     threads = torch.get_num_threads()
     each = max(-(-ROWS // threads), _NUMBERS // width)
     if isinstance(x, FakeTensor):
         each = max(each, -(-len(x) // (_MOST_TRACED * threads)))
-    return threads * each, threads if len(x) % threads == 0 else 1
+    even = len(x) % threads == 0 and min(each, len(x) // threads) >= width
+    return threads * each, threads if even else 1
 
 
 class _InBlocks(torch.autograd.Function):
@@ -152,7 +158,7 @@ def _in_lanes(x: Tensor, lanes: int) -> Tensor:
     Of such a product MKL gives each thread a lane, as if it were alone. Threads that share a single
     product lay copies of it side by side first, which at these sizes takes a quarter of the time.
     """
-    return x.view(lanes, -1, x.shape[1])
+    return x.view(lanes, len(x) // lanes, x.shape[1])
 
 
 def _backward(
@@ -166,6 +172,7 @@ def _backward(
 ) -> list[Tensor | None]:
     """Gradients of the input, or None, and of each weight and bias in turn."""
     layers = len(weights)
+    is_batched = _is_batched(gradient)
     sums = [_Sums(turned=2 * w.shape[1] <= w.shape[0], lanes=plan.lanes) for w in weights]
     of_input = []
     blocks = [*enumerate(zip(x.split(plan.rows), gradient.split(plan.rows), strict=True))]
@@ -177,12 +184,14 @@ def _backward(
             activation = plan.activations[place]
             if activation is not None:
                 # What was computed here is nobody else's, and writing over it is near.
-                own = d if place < layers - 1 else torch.empty_like(d)
-                d = activation.gradient(d, results[place], grad_input=own)
+                is_own = place < layers - 1 and not is_batched
+                where = {"grad_input": d} if is_own else {}
+                d = activation.gradient(d, results[place], **where)
             sums[place].add(inputs[place], d)
             if place or needs_input:
                 d = _times(d, weights[place], plan.lanes)
-        of_input.append(d)
+        if needs_input:
+            of_input.append(d)
     parameters = [part for one in sums for part in (one.weight, one.bias)]
     return [torch.cat(of_input[::-1]) if needs_input else None, *parameters]
 
@@ -296,6 +305,13 @@ def _is_large(x: Tensor) -> bool:
         and x.dtype == torch.float32
         and x.device.type == "cpu"
     )
+
+
+def _is_batched(gradient: Tensor) -> bool:
+    """Whether it stands for many, as when a Jacobian is computed; nothing is written over these."""
+    return torch._C._functorch.is_batchedtensor(
+        gradient
+    ) or torch._C._functorch.is_legacy_batchedtensor(gradient)
 
 
 def _is_transformed() -> bool:

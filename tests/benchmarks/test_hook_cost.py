@@ -53,6 +53,13 @@ def test_such_a_process_prints_it_last(monkeypatch, capsys):
     assert printed.keys() == {"figures", "steps"}
 
 
+@pytest.mark.parametrize("option", ["--rounds", "--processes"])
+def test_none_is_refused(option, capsys):
+    with pytest.raises(SystemExit):
+        hook_cost.main([option, "0"])
+    assert "at least 1" in capsys.readouterr().err
+
+
 def test_the_dispatch_of_a_hook_costs_something():
     slopes = hook_cost.cost_of_a_hook(5)
     assert all(0 < found.median < 1e-4 for found in slopes.values())

@@ -87,14 +87,53 @@ def test_in_lanes_for_threads(
 
 
 @pytest.mark.parametrize("activation", [Tanh, nn.ReLU])
-def test_the_gradient_that_comes_in_is_left_as_it_is(activation: type[nn.Module]) -> None:
-    layers = network(INPUTS, 64, 2, activation=activation, ends=True)
-    y = in_blocks(layers, torch.randn(LARGE, INPUTS))
+@pytest.mark.parametrize("sizes", [(INPUTS, 2), (INPUTS, 64, 64, 2)], ids=["one layer", "three"])
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_comes_in_and_what_was_kept_is_not_written_over(
+    activation: type[nn.Module],
+    sizes: tuple[int, ...],
+    ends: bool,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    have_threads(monkeypatch, threads)
+    layers = network(*sizes, activation=activation, ends=ends)
+    y = in_blocks(layers, torch.randn(6144, INPUTS))
     assert y is not None
-    gradient = torch.randn(y.shape)
+    gradient, wanted = torch.randn(y.shape), [*layers.parameters()]
     before = gradient.clone()
-    y.backward(gradient)
+    first = torch.autograd.grad(y, wanted, gradient, retain_graph=True)
     assert torch.equal(gradient, before)
+    torch.testing.assert_close(torch.autograd.grad(y, wanted, gradient), first, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gradients_that_lie_apart(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    have_threads(monkeypatch, threads)
+    layers, x = network(INPUTS, 64, 2), torch.randn(INPUTS, 6144).t()
+    wanted = [*layers.parameters()]
+    y, expected = in_blocks(layers, x), layers(x)
+    assert y is not None
+    for gradient in (torch.ones(()).expand(y.shape), torch.randn(2, 6144).t() / 6144):
+        torch.testing.assert_close(
+            torch.autograd.grad(y, wanted, gradient, retain_graph=True),
+            torch.autograd.grad(expected, wanted, gradient, retain_graph=True),
+            rtol=1e-3,
+            atol=1e-4,
+        )
+
+
+def test_many_gradients_at_once() -> None:
+    layers, x = network(INPUTS, 64, 2, ends=True), torch.randn(ROWS, INPUTS)
+    wanted = [*layers.parameters()]
+    many = torch.randn(3, ROWS, 2) / ROWS
+    found, expected = (
+        torch.autograd.grad(y, wanted, many, is_grads_batched=True)
+        for y in (in_blocks(layers, x), layers(x))
+        if y is not None
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_rows_that_lie_apart() -> None:
@@ -232,7 +271,8 @@ def test_so_are_transforms() -> None:
         (2, 64, 6144, 4096, 2),
         (2, 64, 6145, 4096, 1),
         (3, 64, 6144, 6144, 3),
-        (3, 1024, 6144, 513, 3),
+        (16, 64, ROWS, 32768, 1),
+        (3, 1024, 6144, 513, 1),
         (1, 128, 6144, 1024, 1),
         (1, 1024, 6144, ROWS, 1),
     ],
