@@ -200,7 +200,8 @@ def _times(x: Tensor, matrix: Tensor, lanes: int) -> Tensor:
     """``x @ matrix``."""
     if lanes == 1:
         return x @ matrix
-    return torch.bmm(_in_lanes(x, lanes), matrix.expand(lanes, -1, -1)).flatten(0, 1)
+    product = torch.bmm(_in_lanes(x, lanes), matrix.expand(lanes, -1, -1))
+    return product.view(len(x), matrix.shape[1])
 
 
 class _Sums:

@@ -124,10 +124,12 @@ def test_gradients_that_lie_apart(threads: int, monkeypatch: pytest.MonkeyPatch)
         )
 
 
-def test_many_gradients_at_once() -> None:
-    layers, x = network(INPUTS, 64, 2, ends=True), torch.randn(ROWS, INPUTS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_gradients_at_once(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    have_threads(monkeypatch, threads)
+    layers, x = network(INPUTS, 64, 64, 2, ends=True), torch.randn(6144, INPUTS)
     wanted = [*layers.parameters()]
-    many = torch.randn(3, ROWS, 2) / ROWS
+    many = torch.randn(3, 6144, 2) / 6144
     found, expected = (
         torch.autograd.grad(y, wanted, many, is_grads_batched=True)
         for y in (in_blocks(layers, x), layers(x))
