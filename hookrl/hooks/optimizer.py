@@ -20,7 +20,7 @@ from hookrl.errors import InvalidType, InvalidValue, MissingKey, did_you_mean
 from hookrl.fused_adam import step_and_clear
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import same_keys
-from hookrl.tensordicts import put
+from hookrl.tensordicts import items, put
 
 BACKWARD_PRIORITY = -50
 STEP_PRIORITY = 50
@@ -135,7 +135,7 @@ class OptimizerHook(TrainerHookBase):
 
     def _components(self, losses: TensorDictBase) -> list[torch.Tensor]:
         if self.loss_components is None:
-            components = [value for key, value in losses.items() if is_loss(key)]
+            components = [value for key, value in items(losses) if is_loss(key)]
             if not components:
                 raise MissingKey(
                     "no entry of the losses is 'loss' or starts with 'loss_': found "

@@ -15,7 +15,7 @@ from tensordict import TensorDictBase
 from hookrl.errors import InvalidType
 from hookrl.hooks.registration import Registration
 from hookrl.hooks.registry import HookRegistry
-from hookrl.tensordicts import assembled
+from hookrl.tensordicts import assembled, items
 
 
 class StepHost(Protocol):
@@ -100,7 +100,7 @@ class EagerStep:
         losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
         sub_batch = self._post_loss.replace(sub_batch)
         losses = self._optimizer.replace(losses, trainer.clip_grad_norm, trainer.clip_norm, index)
-        detached = {name: loss.detach() for name, loss in losses.items()}
+        detached = {n: loss.detach() if loss.requires_grad else loss for n, loss in items(losses)}
         trainer.losses = losses = assembled(detached, losses.batch_size)
         trainer.optim_steps += 1
         self._post_optim.run()

@@ -354,7 +354,7 @@ class Trainer(TorchrlNames):
         """Count the detached losses of one step into `mean_losses`."""
         # torchrl's losses report some diagnostics by element.
         self._inner_losses.add(
-            {k: v if v.numel() == 1 else v.double().mean() for k, v in items(losses)}
+            {k: v.double().mean() if v.ndim and v.numel() != 1 else v for k, v in items(losses)}
         )
 
     def record_loss_vector(
