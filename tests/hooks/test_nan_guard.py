@@ -33,3 +33,27 @@ def test_finite_losses_pass_whatever_else_is_among_the_entries():
     trainer, _ = trainer_with_loss(1.0)
     trainer.train()
     assert trainer.optim_steps == 4
+
+
+@pytest.mark.parametrize(
+    ("losses", "named"),
+    [
+        ({"loss_a": torch.tensor(math.inf), "loss_b": torch.tensor(-math.inf)}, "loss_a is inf"),
+        ({"loss_a": torch.tensor(1.0), "loss_b": torch.tensor([1.0, math.nan])}, "loss_b is nan"),
+        ({"loss": torch.tensor([math.inf, -math.inf])}, "loss is nan"),
+    ],
+    ids=["opposite infinities", "one by element", "opposite ones by element"],
+)
+def test_sums_hide_nothing(losses, named):
+    with pytest.raises(NonFiniteLoss, match=f"^{named}"):
+        NaNGuard()(TensorDict(losses, batch_size=[]), True, None, 0)
+    assert not NaNGuard.permits(TensorDict(losses, batch_size=[]))
+
+
+def test_finite_losses_whose_sum_a_float32_cannot_hold_pass():
+    huge = torch.tensor(3e38)
+    NaNGuard()(TensorDict({"loss_a": huge, "loss_b": huge}, batch_size=[]), True, None, 0)
+
+
+def test_losses_by_element_pass():
+    NaNGuard()(TensorDict({"loss_a": torch.ones(3)}, batch_size=[]), True, None, 0)
