@@ -43,7 +43,7 @@ class NaNGuard(TrainerHookBase):
         self, losses: TensorDictBase, clip_grad_norm: bool, clip_norm: float | None, optim_step: int
     ) -> None:
         """Check the sum first, since it is finite exactly if all is well."""
-        if math.isfinite(_total_on_host(losses)):
+        if math.isfinite(_total(losses)):
             return
         named = [(key, value.detach()) for key, value in losses.items() if is_loss(key)]
         bad = [
@@ -65,16 +65,7 @@ class NaNGuard(TrainerHookBase):
 
 def _total(losses: TensorDictBase) -> torch.Tensor | float:
     """The sum of all losses, ``[]`` and detached; 0 if there are none."""
-    values = [value.sum() if value.ndim else value for key, value in items(losses) if is_loss(key)]
-    return functools.reduce(operator.add, values).detach() if values else 0.0
-
-
-def _total_on_host(losses: TensorDictBase) -> float:
-    """The same as a number, for which other devices are waited for once."""
-    total = 0.0
-    for key, value in items(losses):
-        if is_loss(key):
-            if value.ndim or not value.is_cpu:
-                return float(_total(losses))
-            total += value.item()  # autograd would follow a sum of tensors
-    return total
+    # Detached first: autograd would follow every sum.
+    detached = [value.detach() for key, value in items(losses) if is_loss(key)]
+    values = [value.sum() if value.ndim else value for value in detached]
+    return functools.reduce(operator.add, values) if values else 0.0

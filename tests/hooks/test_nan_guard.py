@@ -50,10 +50,16 @@ def test_sums_hide_nothing(losses, named):
     assert not NaNGuard.permits(TensorDict(losses, batch_size=[]))
 
 
-def test_finite_losses_whose_sum_a_float32_cannot_hold_pass():
+def test_a_sum_that_a_float32_cannot_hold_is_refused_eager_and_captured():
+    """What a captured step refuses, the guard must report, or nobody would notice."""
     huge = torch.tensor(3e38)
-    NaNGuard()(TensorDict({"loss_a": huge, "loss_b": huge}, batch_size=[]), True, None, 0)
+    losses = TensorDict({"loss_a": huge, "loss_b": huge, "loss_c": -huge}, batch_size=[])
+    assert not NaNGuard.permits(losses)
+    with pytest.raises(NonFiniteLoss, match=r"^the sum of the losses is not finite"):
+        NaNGuard()(losses, True, None, 0)
 
 
-def test_losses_by_element_pass():
-    NaNGuard()(TensorDict({"loss_a": torch.ones(3)}, batch_size=[]), True, None, 0)
+def test_finite_losses_by_element_are_permitted():
+    losses = TensorDict({"loss_a": torch.ones(3), "loss_b": torch.ones(())}, batch_size=[])
+    assert NaNGuard.permits(losses)
+    assert NaNGuard()(losses, True, None, 0) is None
