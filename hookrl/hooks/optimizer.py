@@ -26,9 +26,11 @@ BACKWARD_PRIORITY = -50
 STEP_PRIORITY = 50
 
 
-def is_loss(name: str) -> bool:
-    """Whether an entry of the losses is to be minimised, and no diagnostic."""
-    return name == "loss" or name.startswith("loss_")
+def minimised(losses: TensorDictBase) -> list[tuple[str, torch.Tensor]]:
+    """Names and values of the losses that are to be minimised, and no diagnostics."""
+    return [
+        (name, loss) for name, loss in items(losses) if name == "loss" or name.startswith("loss_")
+    ]
 
 
 class OptimizerHook(TrainerHookBase):
@@ -135,7 +137,7 @@ class OptimizerHook(TrainerHookBase):
 
     def _components(self, losses: TensorDictBase) -> list[torch.Tensor]:
         if self.loss_components is None:
-            components = [value for key, value in items(losses) if is_loss(key)]
+            components = [loss for _, loss in minimised(losses)]
             if not components:
                 raise MissingKey(
                     "no entry of the losses is 'loss' or starts with 'loss_': found "

@@ -50,13 +50,24 @@ def test_sums_hide_nothing(losses, named):
     assert not NaNGuard.permits(TensorDict(losses, batch_size=[]))
 
 
-def test_a_sum_that_a_float32_cannot_hold_is_refused_eager_and_captured():
-    """What a captured step refuses, the guard must report, or nobody would notice."""
+def test_losses_whose_sum_a_float32_cannot_hold_pass_eager_and_captured():
+    """Each of them and all gradients are finite; what one of both refuses, the other must."""
     huge = torch.tensor(3e38)
     losses = TensorDict({"loss_a": huge, "loss_b": huge, "loss_c": -huge}, batch_size=[])
-    assert not NaNGuard.permits(losses)
-    with pytest.raises(NonFiniteLoss, match=r"^the sum of the losses is not finite"):
-        NaNGuard()(losses, True, None, 0)
+    assert NaNGuard.permits(losses)
+    assert NaNGuard()(losses, True, None, 0) is None
+
+
+def test_elements_whose_sum_a_float32_cannot_hold_pass_eager_and_captured():
+    losses = TensorDict({"loss": torch.tensor([3e38, 3e38])}, batch_size=[])
+    assert NaNGuard.permits(losses)
+    assert NaNGuard()(losses, True, None, 0) is None
+
+
+def test_without_losses_there_is_nothing_to_refuse():
+    nothing = TensorDict({"entropy": torch.tensor(math.nan)}, batch_size=[])
+    assert NaNGuard.permits(nothing)
+    assert NaNGuard()(nothing, True, None, 0) is None
 
 
 def test_finite_losses_by_element_are_permitted():
