@@ -21,7 +21,7 @@ from hookrl.configs import PPOConfig
 from hookrl.fused_adam import step_and_clear
 from hookrl.graph import Graph
 from hookrl.hooks import TrainerHookBase
-from hookrl.tensordicts import put, rows
+from hookrl.tensordicts import flattened, put, rows
 from hookrl.trainers import PPOTrainer
 from hookrl.trainers.metrics import RunningMeans
 
@@ -87,7 +87,7 @@ class InnerLoop:
         parameters = [*loss_module.parameters()]
         generator, means = self.minibatches._generator, RunningMeans()
         for _ in range(CONFIG.epochs):
-            flat = self.batch.select(*loss_module.in_keys).reshape(-1)
+            flat = flattened(self.batch.select(*loss_module.in_keys))
             order = torch.randperm(len(flat), generator=generator)
             for index in order.tensor_split(CONFIG.minibatches):
                 losses = loss_module(rows(flat, index))

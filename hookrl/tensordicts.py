@@ -81,6 +81,31 @@ def _rows_of(tensor: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return tensor.index_select(0, index)
 
 
+def flattened(value: TensorDictBase) -> TensorDictBase:
+    """Return ``value.reshape(-1)``, views wherever they can be; names of dimensions are left out.
+
+    Args:
+        value: of any batch size, of ``n`` numbers; the result has ``[n]``.
+    """
+    dimensions, size = len(value.batch_size), value.batch_size.numel()
+    plain = type(value) is TensorDict and value.device is None
+    if not plain or not all(isinstance(one, torch.Tensor) for _, one in items(value)):
+        return value.reshape(-1)
+    entries = {
+        name: tensor.reshape(size, *tensor.shape[dimensions:]) for name, tensor in items(value)
+    }
+    return assembled(entries, torch.Size([size]))
+
+
+def device_of(value: TensorDictBase) -> torch.device | None:
+    """Return the device of the first tensor there, None if there is none."""
+    for _, one in items(value):
+        if isinstance(one, torch.Tensor):
+            return one.device
+    leaves = value.values(include_nested=True, leaves_only=True)
+    return next((leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor)), None)
+
+
 def items(value: TensorDictBase) -> Iterable[tuple[str, Any]]:
     """Return the names and entries of the first level."""
     return (value._tensordict if type(value) is TensorDict else value).items()

@@ -16,7 +16,16 @@ from tensordict import (
     tensorclass,
 )
 
-from hookrl.tensordicts import assembled, entry, frame_mask, items, put, rows
+from hookrl.tensordicts import (
+    assembled,
+    device_of,
+    entry,
+    flattened,
+    frame_mask,
+    items,
+    put,
+    rows,
+)
 
 
 def test_entries_are_where_the_constructor_puts_them() -> None:
@@ -127,6 +136,59 @@ def test_rows_of_a_batch_with_more_dimensions_and_a_device() -> None:
         assert chosen.batch_size == (2, 3)
         assert chosen.device == batch.device
         assert chosen["a"].tolist() == [[6, 7, 8], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("size", [(), (6,), (2, 3), (2, 3, 1)], ids=str)
+def test_flattened_is_reshaped_to_one_dimension(size: tuple[int, ...]) -> None:
+    frames = math.prod(size)
+    entries = {
+        "a": torch.arange(frames).reshape(size),
+        "b": torch.arange(4.0 * frames).reshape(*size, 2, 2),
+        "c": torch.zeros(*size, 0),
+    }
+    batch = TensorDict(entries, batch_size=size)
+    flat = flattened(batch)
+    assert flat.batch_size == (frames,)
+    assert_close(flat, batch.reshape(-1))
+    assert flat["b"].data_ptr() == batch["b"].data_ptr()
+
+
+def test_a_batch_without_frames_is_flattened_too() -> None:
+    """TensorDict itself cannot."""
+    flat = flattened(TensorDict({"a": torch.zeros(0, 3, 2)}, batch_size=(0, 3)))
+    assert flat.batch_size == (0,)
+    assert flat["a"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("device", ["cpu", None])
+@every_kind
+def test_flattened_entries_of_all_kinds(
+    made: Callable[[], TensorDictBase], device: str | None
+) -> None:
+    batch = made().reshape(2, 2)
+    batch["b", "name"] = "text"
+    batch = batch.to(device) if device else batch
+    flat = flattened(batch)
+    assert flat.device == batch.device
+    assert_close(flat, batch.reshape(-1))
+    assert flat["b"].batch_size == (4,)
+    assert flat["b", "name"] == batch.reshape(-1)["b", "name"]
+
+
+def test_what_lies_apart_is_copied_when_it_is_flattened() -> None:
+    apart = torch.arange(6).reshape(3, 2).T
+    flat = flattened(TensorDict({"a": apart}, batch_size=(2, 3)))
+    assert flat["a"].tolist() == [0, 2, 4, 1, 3, 5]
+
+
+@every_kind
+def test_the_device_is_that_of_the_first_tensor(made: Callable[[], TensorDictBase]) -> None:
+    assert device_of(made()) == torch.device("cpu")
+    assert device_of(made().select("b")) == torch.device("cpu")
+    assert device_of(TensorDict({"name": "text", "a": torch.zeros((), device="meta")})) == (
+        torch.device("meta")
+    )
+    assert device_of(TensorDict({"name": "text"})) is None
 
 
 @every_kind

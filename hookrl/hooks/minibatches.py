@@ -13,7 +13,7 @@ from tensordict.utils import NestedKey
 from hookrl.errors import InvalidValue
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import integer_seed
-from hookrl.tensordicts import frame_mask, rows
+from hookrl.tensordicts import device_of, flattened, frame_mask, rows
 
 
 class Minibatches(TrainerHookBase):
@@ -129,17 +129,13 @@ class Minibatches(TrainerHookBase):
             # Once per epoch, as advantages may have been computed anew, and whenever a hook ahead
             # of this one gave another batch.
             self._source = batch
-            kept = batch if self.keys is None else batch.select(*self.keys)
-            self._flat = kept.reshape(-1)
-            self._move_indices()
+            self._flat = flattened(batch if self.keys is None else batch.select(*self.keys))
+            self._move_indices(device_of(self._flat))
         return rows(self._flat, self._index)
 
-    def _move_indices(self) -> None:
+    def _move_indices(self, device: torch.device | None) -> None:
         """Put the indices where the batch is: else each entry would wait for them, at each step."""
-        assert self._flat is not None
         assert self._index is not None
-        entries = self._flat.values(include_nested=True, leaves_only=True)
-        device = next((one.device for one in entries if isinstance(one, torch.Tensor)), None)
         if device not in (None, self._index.device):
             self._index = self._index.to(device, non_blocking=True)
             self._indices = [index.to(device, non_blocking=True) for index in self._indices]

@@ -182,7 +182,7 @@ def _scalar(name: str, value: Any) -> Any:
     if type(value) is float or type(value) is int:
         return float(value)
     if isinstance(value, torch.Tensor):
-        if value.device.type == "cpu" and value.numel() == 1:
+        if value.is_cpu and value.numel() == 1:
             return float(value.item())
         if value.numel() != 1:
             raise InvalidType(

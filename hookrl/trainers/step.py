@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from tensordict import TensorDictBase
+from tensordict import TensorDict, TensorDictBase
 
 from hookrl.errors import InvalidType
 from hookrl.hooks.registration import Registration
@@ -115,7 +115,7 @@ def checked_losses(losses: Any) -> Any:
     Raises:
         InvalidType: if it is not a TensorDict.
     """
-    if isinstance(losses, TensorDictBase):
+    if type(losses) is TensorDict or isinstance(losses, TensorDictBase):
         return losses
     raise InvalidType(
         f"loss_module returned a {type(losses).__name__}: expected a TensorDict whose entries "
