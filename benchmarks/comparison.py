@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 Runs = Mapping[str, Mapping[str, Any]]
@@ -52,10 +52,15 @@ def spread(runs: Runs, figure: str = "fps") -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
-def best_peer(sides: Sides, ours: Collection[str]) -> str | None:
-    """Return the peer with the highest median speed; None if no peer has runs."""
-    peers = [name for name in sides if name not in ours]
-    return max(peers, key=lambda name: spread(sides[name]).median, default=None)
+def best_peer(content: Mapping[str, Any], framework: str = "torch") -> str | None:
+    """Return the peer on `framework` with the highest median speed; None if none has runs."""
+    ours = content["about"]["ours"]
+    speeds = {
+        name: spread(runs).median
+        for name, runs in measured(content).items()
+        if name not in ours and framework in content["sides"][name]["settings"]["versions"]
+    }
+    return max(speeds, key=speeds.__getitem__, default=None)
 
 
 def ratio(sides: Sides, name: str, other: str, figure: str = "fps") -> float:

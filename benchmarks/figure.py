@@ -53,9 +53,9 @@ def draw(contents: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def _panel(axis: Any, content: Mapping[str, Any]) -> None:
-    """Bars of one work, hookrl's above the peers'; beside each its ratio to the best peer."""
+    """Bars of one work, hookrl's above the peers'; beside each its ratio to the best torch peer."""
     sides, ours = measured(content), content["about"]["ours"]
-    peer = best_peer(sides, ours)
+    peer = best_peer(content)
     spreads = {name: spread(runs) for name, runs in sides.items()}
     colours = [
         _PEER if name not in ours else _CAPTURED if "captured" in name else _OURS for name in sides
@@ -86,7 +86,7 @@ def _panel(axis: Any, content: Mapping[str, Any]) -> None:
     axis.spines[["top", "right", "left"]].set_visible(False)
     title = textwrap.fill(content["about"]["title"], _TITLE)
     axis.set_title(title, fontsize=9.5, loc="left")
-    axis.set_xlabel("frames/s (×: of the best peer)", fontsize=8)
+    axis.set_xlabel("frames/s (×: of the best torch peer)", fontsize=8)
 
 
 def _short(value: float) -> str:

@@ -21,6 +21,9 @@ from benchmarks.comparison import (
 )
 from benchmarks.markdown import table
 
+FRAMEWORKS = ("torch", "jax")
+"""What peers rest on."""
+
 INTRODUCTION = f"""\
 # Speed
 
@@ -35,7 +38,8 @@ explained variance, throughput, NaN guard); *captured* is `compile=true`. Nobody
   which graphs are compiled and off-policy algorithms act at random; *whole* counts it too.
 - *per CPU s*: frames per second of processor time of all threads, which other work on the machine
   disturbs less; on a quiet machine with one thread it is the same as frames/s.
-- *of best peer*: ratio of the medians of frames/s, over the fastest of the peers.
+- *of torch*, *of jax*: ratio of the medians of frames/s, over the fastest of the peers that rest on
+  that.
 - *return*: mean over 100 deterministic episodes of the last weights, from the same initial states
   for all, and over runs. A return agrees with hookrl's if the two are at most {STANDARD_ERRORS}
   standard errors apart, estimated from the spread of all sides' runs, or {RESOLUTION:.0%}.
@@ -48,14 +52,14 @@ missing.
 
 def overview(contents: Mapping[str, Mapping[str, Any]], figure: Path) -> str:
     """Return the table of all works and sides, and the figure."""
-    head = ("work", "side", "frames/s", "of best peer", "per CPU s", "whole", "return", "agrees")
+    over = [f"of {framework}" for framework in FRAMEWORKS]
+    head = ("work", "side", "frames/s", *over, "per CPU s", "whole", "return", "agrees")
     rows = []
     for work, content in contents.items():
-        sides = measured(content)
-        peer = best_peer(sides, content["about"]["ours"])
-        for index, name in enumerate(sides):
+        peers = [best_peer(content, framework) for framework in FRAMEWORKS]
+        for index, name in enumerate(measured(content)):
             side = f"**{name}**" if name in content["about"]["ours"] else name
-            cells = _summary(sides, name, peer, content["about"]["ours"])
+            cells = _summary(content, name, peers)
             rows.append((work if not index else "", side, *cells))
     return "\n".join(
         [
@@ -71,22 +75,24 @@ def section(name: str, content: Mapping[str, Any]) -> str:
     """Return what lies behind the rows of one work."""
     about, sides = content["about"], measured(content)
     lines = [f"## {name}", "", f"{about['title']}.", ""]
-    lines += [f"- {line}" for line in (*_ratios(sides, about["ours"]), *about["notes"])]
+    lines += [f"- {line}" for line in (*_ratios(content), *about["notes"])]
     lines += ["", *_runs(sides), ""]
     lines += [f"- {line}" for line in _conditions(content, sides)]
     return "\n".join([*lines, ""])
 
 
-def _summary(sides: Sides, name: str, peer: str | None, ours: Sequence[str]) -> Iterator[str]:
+def _summary(content: Mapping[str, Any], name: str, peers: Sequence[str | None]) -> Iterator[str]:
     """The cells of one side in the table of everything."""
+    sides = measured(content)
     runs = sides[name]
     fps = spread(runs)
     yield f"{fps.median:,.0f} ({fps.lowest:,.0f} to {fps.highest:,.0f})"
-    yield "" if peer is None else f"{ratio(sides, name, peer):.2f}"
+    for peer in peers:
+        yield "" if peer is None else f"{ratio(sides, name, peer):.2f}"
     yield f"{spread(runs, 'fps_cpu').median:,.0f}"
     yield f"{spread(runs, 'fps_whole').median:,.0f}"
     yield f"{statistics.mean(run['score'] for run in runs.values()):,.1f}"
-    reference = _reference(sides, ours)
+    reference = _reference(sides, content["about"]["ours"])
     if name == reference or reference is None:
         yield ""
         return
@@ -99,20 +105,17 @@ def _reference(sides: Sides, ours: Sequence[str]) -> str | None:
     return next((name for name in sides if name in ours), None)
 
 
-def _ratios(sides: Sides, ours: Sequence[str]) -> Iterator[str]:
-    """How often faster hookrl is than the best peer, in each turn."""
-    peer = best_peer(sides, ours)
-    if peer is None:
-        return
-    for name in sides:
-        if name not in ours:
-            continue
-        turns = turn_ratios(sides, name, peer)
-        text = f"{name} over {peer}: **{ratio(sides, name, peer):.2f}** by medians"
-        if turns:
-            text += f"; within turns {', '.join(f'{value:.2f}' for value in turns.values())}"
-        cpu = ratio(sides, name, peer, "fps_cpu")
-        yield f"{text}; of frames per CPU second {cpu:.2f}"
+def _ratios(content: Mapping[str, Any]) -> Iterator[str]:
+    """How often faster hookrl is than the best peers, in each turn."""
+    sides = measured(content)
+    for peer in filter(None, (best_peer(content, framework) for framework in FRAMEWORKS)):
+        for name in filter(sides.__contains__, content["about"]["ours"]):
+            turns = turn_ratios(sides, name, peer)
+            text = f"{name} over {peer}: **{ratio(sides, name, peer):.2f}** by medians"
+            if turns:
+                text += f"; within turns {', '.join(f'{value:.2f}' for value in turns.values())}"
+            cpu = ratio(sides, name, peer, "fps_cpu")
+            yield f"{text}; of frames per CPU second {cpu:.2f}"
 
 
 def _runs(sides: Sides) -> list[str]:

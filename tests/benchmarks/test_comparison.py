@@ -25,9 +25,24 @@ def test_a_spread_is_median_lowest_and_highest():
     assert spread(SIDES["ours"]) == (30.0, 10.0, 40.0)
 
 
+def content(**frameworks):
+    sides = {
+        name: {"runs": SIDES[name], "settings": {"versions": {"python": "3", on: "1"}}}
+        for name, on in frameworks.items()
+    }
+    return {"about": {"ours": ["ours"]}, "sides": sides}
+
+
 def test_the_best_peer_has_the_highest_median_and_is_none_of_ours():
-    assert best_peer(SIDES, ["ours"]) == "fast"
-    assert best_peer({"ours": SIDES["ours"]}, ["ours"]) is None
+    assert best_peer(content(ours="torch", slow="torch", fast="torch")) == "fast"
+    assert best_peer(content(ours="torch")) is None
+
+
+def test_the_best_peer_of_a_framework_rests_on_it():
+    beside_jax = content(ours="torch", slow="torch", fast="jax")
+    assert best_peer(beside_jax) == "slow"
+    assert best_peer(beside_jax, "jax") == "fast"
+    assert best_peer(content(ours="torch", slow="torch"), "jax") is None
 
 
 def test_a_ratio_is_that_of_the_medians():

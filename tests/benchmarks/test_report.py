@@ -7,14 +7,14 @@ from benchmarks.scaling.axes import AXES
 from benchmarks.works import WORKS
 
 
-def side(*speeds, score=100.0, **config):
+def side(*speeds, score=100.0, on="torch", **config):
     return {
         "settings": {
             "frames": 1000,
             "warm_up": 100,
             "threads": 1,
             "machine": {"cpu": "some", "cores": "2"},
-            "versions": {"python": "3"},
+            "versions": {"python": "3", on: "2"},
             "config": {"env": "CartPole-v1", "compile": False, **config},
         },
         "runs": {
@@ -35,6 +35,7 @@ def text(tmp_path):
         "hookrl": side(30.0, 20.0),
         "hookrl-captured": side(60.0, 40.0, compile=True),
         "peer": side(10.0, 10.0, score=900.0),
+        "other": side(50.0, 50.0, on="jax"),
     }
     about = {
         "title": "Some training",
@@ -49,19 +50,24 @@ def text(tmp_path):
     return report.write_report(results).read_text()
 
 
-def test_the_table_has_every_side_beside_the_best_peer(text):
+def test_the_table_has_every_side_beside_the_best_peers(text):
     lines = text.splitlines()
-    row = "| ppo_cartpole | **hookrl** | 25 (20 to 30) | 2.50 | 25 | 25 | 100.5 |  |"
+    row = "| ppo_cartpole | **hookrl** | 25 (20 to 30) | 2.50 | 0.50 | 25 | 25 | 100.5 |  |"
     assert row in lines
-    assert "|  | **hookrl-captured** | 50 (40 to 60) | 5.00 | 50 | 50 | 100.5 | yes |" in lines
+    assert (
+        "|  | **hookrl-captured** | 50 (40 to 60) | 5.00 | 1.00 | 50 | 50 | 100.5 | yes |" in lines
+    )
 
 
 def test_returns_that_do_not_agree_stand_out(text):
-    assert "|  | peer | 10 (10 to 10) | 1.00 | 10 | 10 | 900.5 | **NO** |" in text.splitlines()
+    assert (
+        "|  | peer | 10 (10 to 10) | 1.00 | 0.20 | 10 | 10 | 900.5 | **NO** |" in text.splitlines()
+    )
 
 
 def test_a_section_has_turns_notes_and_every_run(text):
     assert "- hookrl over peer: **2.50** by medians; within turns 3.00, 2.00" in text
+    assert "- hookrl over other: **0.50** by medians; within turns 0.60, 0.40" in text
     assert "- Mind this." in text
     assert "| hookrl | 30, 100.0 | 20, 101.0 |" in text
 
