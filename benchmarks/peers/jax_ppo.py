@@ -96,7 +96,7 @@ def iterate(config: PPOConfig, learner: Learner, start: Any, stop: Any, total: A
     return lax.fori_loop(start, stop, one, learner)
 
 
-def _iteration(config: PPOConfig, learner: Learner, rate: jax.Array) -> Learner:
+def _iteration(config: PPOConfig, learner: Learner, rate: jax.Array | float) -> Learner:
     parameters = learner.parameters
 
     def act(state: tuple[Carts, jax.Array], _: None) -> tuple[tuple[Carts, jax.Array], Rollout]:

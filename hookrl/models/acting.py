@@ -8,7 +8,7 @@ alone: choosing by timing would make two runs differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -133,11 +133,10 @@ class NumpyActor:
 
     def refresh(self) -> None:
         """Take up the parameters as they are now."""
-        layers = _layers(self._policy) or []
         # Views see what is written in place; new ones take longer than a step of the network.
-        places = [_place(layer) for layer in layers]
+        places = _places(self._policy.policy_path(), [])
         if places != self._places:
-            self._steps = list(_numpy_steps(layers))
+            self._steps = list(_numpy_steps(_layers(self._policy) or []))
             self._places = places
         self._sample = self._distribution.array_sampler()
 
@@ -193,16 +192,20 @@ def _layers(policy: Policy) -> list[nn.Module] | None:
     return [layer for part in parts[1:] for layer in cast(MLP, part)]
 
 
-def _place(layer: nn.Module) -> Any:
-    """Where what a layer computes with lies, or which activation it is."""
-    if not isinstance(layer, nn.Linear):
-        return type(layer)
-    own: dict[str, Any] = layer._parameters  # read in a third of the time of asking the layer
-    if "weight" in own and "bias" in own:
-        weight, bias = own["weight"], own["bias"]
-    else:  # a weight need not be a parameter: pruning computes it
-        weight, bias = layer.weight, layer.bias
-    return weight.data_ptr(), bias.data_ptr()
+def _places(modules: Iterable[nn.Module], found: list[Any]) -> list[Any]:
+    """Add to `found` all modules, and where what linear layers compute with lies; return it."""
+    for module in modules:
+        found.append(module)
+        if isinstance(module, nn.Linear):
+            own: dict[str, Any] = module._parameters  # read in a third of the time of asking it
+            if "weight" in own and "bias" in own:
+                weight, bias = own["weight"], own["bias"]
+            else:  # a weight need not be a parameter: pruning computes it
+                weight, bias = module.weight, module.bias
+            found += weight.data_ptr(), bias.data_ptr()
+        else:
+            _places(cast("Iterable[nn.Module]", module._modules.values()), found)
+    return found
 
 
 def _numpy_steps(

@@ -103,7 +103,9 @@ class EpsilonGreedyActor(NumpyActor):
         explores = noise[..., 0] < distribution.epsilon
         if not np.count_nonzero(explores):
             return [_GREEDY] * shape[0]
-        anywhere = (noise[..., 1] * distribution.num_params).astype(np.int64) + distribution.start
+        anywhere = (noise[..., 1] * distribution.num_params).astype(np.int64)
+        if distribution.start:
+            anywhere += distribution.start
         exploring = np.add.reduce(explores, -1, np.intp).tolist()
         return list(zip(exploring, explores, anywhere, strict=True))
 

@@ -224,8 +224,8 @@ class ReplayBuffer:
 
         It may where all of them are drawn alike and tables stay where they are: on the host.
         """
-        store, device = self._store, self.device or torch.device("cpu")
-        on_host = device.type == "cpu" and (store is None or store.device.type == "cpu")
+        device = self.device if self._store is None else self._store.device
+        on_host = device is None or device.type == "cpu"
         return on_host and type(self.sampler) is UniformSampler
 
     def update_priority(self, index: torch.Tensor, priority: torch.Tensor) -> None:

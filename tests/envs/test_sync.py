@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from hookrl.envs.sync import SerialVectorEnv
+from hookrl.errors import InvalidValue
 
 
 class Nested(gym.Env[Any, Any]):
@@ -99,3 +100,32 @@ def test_a_step_is_written_where_the_caller_wants_it() -> None:
 def test_it_writes_by_itself_only_what_is_one_array() -> None:
     assert SerialVectorEnv([MAKERS["continuous actions"]]).writes
     assert not SerialVectorEnv([Nested]).writes
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_there_is_one_action_for_each_environment(number: int) -> None:
+    env = SerialVectorEnv([MAKERS["discrete actions"]] * 2)
+    env.reset(seed=0)
+    with pytest.raises(InvalidValue, match=f"^{number} actions for 2 environments"):
+        env.step(np.zeros(number, np.int64))
+
+
+@pytest.mark.parametrize("kind", ["discrete actions", "continuous actions"])
+def test_environments_get_actions_of_the_type_that_gymnasium_gives_them(kind: str) -> None:
+    seen: list[Any] = []
+
+    class Watching(gym.Wrapper[Any, Any, Any, Any]):
+        def step(self, action: Any) -> Any:
+            seen.append(action)
+            return super().step(action)
+
+    fns = [lambda: Watching(MAKERS[kind]())]
+    actions = None
+    for env in (SerialVectorEnv(fns), SyncVectorEnv(fns)):
+        env.reset(seed=0)
+        actions = env.action_space.sample() if actions is None else actions
+        env.step(actions)
+    first, second = seen
+    assert type(first) is type(second)
+    assert first.dtype == second.dtype
+    np.testing.assert_array_equal(first, second)

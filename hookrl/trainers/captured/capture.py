@@ -94,10 +94,11 @@ class Capture:
 
     def settings(self) -> list[Any]:
         """Everything that the graph holds as a number, as it is now."""
-        values: list[Any] = [self.trainer.clip_grad_norm, self.trainer.clip_norm]
-        values += [optimizer.constants for _, optimizer in self._optimizers]
-        values += [attributes[name] for attributes, name in self._numbers]
-        return values
+        return [
+            *(self.trainer.clip_grad_norm, self.trainer.clip_norm),
+            *[optimizer.constants for _, optimizer in self._optimizers],
+            *[attributes[name] for attributes, name in self._numbers],
+        ]
 
     def is_current(self) -> bool:
         """Whether all tensors are still where they were."""

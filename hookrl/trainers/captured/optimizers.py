@@ -6,6 +6,7 @@ The state stays where the optimizer of torch keeps it, so its ``state_dict`` is 
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
-_CONSTANTS = ("betas", "eps", "weight_decay", "maximize")
+_constants_of = operator.itemgetter("betas", "eps", "weight_decay", "maximize")
 
 
 class TracedAdam:
@@ -62,7 +63,7 @@ class TracedAdam:
     @property
     def constants(self) -> list[Any]:
         """The settings that a captured step holds on to."""
-        return [[group.get(name) for name in _CONSTANTS] for group in self.param_groups]
+        return [_constants_of(group) for group in self.param_groups]
 
     @property
     def is_current(self) -> bool:
