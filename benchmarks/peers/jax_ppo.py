@@ -182,7 +182,9 @@ def _loss(
     return policy_loss - config.entropy_coeff * entropy + config.critic_coeff * value_loss.mean()
 
 
-def _adam(config: PPOConfig, learner: Learner, gradients: Parameters, rate: jax.Array) -> Learner:
+def _adam(
+    config: PPOConfig, learner: Learner, gradients: Parameters, rate: jax.Array | float
+) -> Learner:
     """One step of Adam on gradients whose total norm is bounded."""
     if config.max_grad_norm is not None:
         norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradients)))
