@@ -1,7 +1,7 @@
 """What the runs of a work come to: medians, ratios, and whether all learned the same.
 
-Everywhere a work's sides are ``{name: runs}``, and runs are figures by seed, as in a file of
-results. A turn is one seed: its runs followed each other.
+Everywhere the content of a work is what its file of results holds, its sides are ``{name: runs}``,
+and runs are figures by seed. A turn is one seed: its runs followed each other.
 """
 
 from __future__ import annotations

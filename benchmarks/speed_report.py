@@ -108,8 +108,10 @@ def _reference(sides: Sides, ours: Sequence[str]) -> str | None:
 def _ratios(content: Mapping[str, Any]) -> Iterator[str]:
     """How often faster hookrl is than the best peers, in each turn."""
     sides = measured(content)
-    for peer in filter(None, (best_peer(content, framework) for framework in FRAMEWORKS)):
-        for name in filter(sides.__contains__, content["about"]["ours"]):
+    peers = [best_peer(content, framework) for framework in FRAMEWORKS]
+    ours = [name for name in content["about"]["ours"] if name in sides]
+    for peer in [peer for peer in peers if peer is not None]:
+        for name in ours:
             turns = turn_ratios(sides, name, peer)
             text = f"{name} over {peer}: **{ratio(sides, name, peer):.2f}** by medians"
             if turns:

@@ -85,7 +85,7 @@ def flattened(value: TensorDictBase) -> TensorDictBase:
     """Return ``value.reshape(-1)``, views wherever they can be; names of dimensions are left out.
 
     Args:
-        value: of any batch size, of ``n`` numbers; the result has ``[n]``.
+        value: of any batch size; with ``n`` rows in all the result has ``[n]``.
     """
     dimensions, size = len(value.batch_size), value.batch_size.numel()
     plain = type(value) is TensorDict and value.device is None
@@ -98,7 +98,7 @@ def flattened(value: TensorDictBase) -> TensorDictBase:
 
 
 def device_of(value: TensorDictBase) -> torch.device | None:
-    """Return the device of the first tensor there, None if there is none."""
+    """Return the device of a tensor there, of the first level if it has one; None without any."""
     for _, one in items(value):
         if isinstance(one, torch.Tensor):
             return one.device

@@ -36,7 +36,8 @@ class NaNGuard(TrainerHookBase):
     @staticmethod
     def permits(losses: TensorDictBase) -> torch.Tensor:
         """Whether every loss is finite, bool ``[]``: what a captured step asks."""
-        answers = [loss.isfinite().all() for _, loss in minimised(losses)]
+        # Detached: autograd would follow.
+        answers = [loss.detach().isfinite().all() for _, loss in minimised(losses)]
         return functools.reduce(operator.and_, answers) if answers else torch.tensor(True)
 
     def __call__(
@@ -53,11 +54,11 @@ class NaNGuard(TrainerHookBase):
                 break
         else:
             return
-        if self.permits(losses):
+        if NaNGuard.permits(losses):
             return
         bad = [
-            f"{name} is {loss.detach().sum().item()}"
-            for name, loss in minimised(losses)
+            f"{name} is {loss.sum().item()}"
+            for name, loss in minimised(losses.detach())
             if not loss.isfinite().all()
         ]
         known = "_trainer" in vars(self)  # others than hookrl's do not tell

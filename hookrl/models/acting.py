@@ -199,10 +199,9 @@ def _places(modules: Iterable[nn.Module], found: list[Any]) -> list[Any]:
         if isinstance(module, nn.Linear):
             own: dict[str, Any] = module._parameters  # read in a third of the time of asking it
             if "weight" in own and "bias" in own:
-                weight, bias = own["weight"], own["bias"]
-            else:  # a weight need not be a parameter: pruning computes it
-                weight, bias = module.weight, module.bias
-            found += weight.data_ptr(), bias.data_ptr()
+                found += own["weight"].data_ptr(), own["bias"].data_ptr()
+            else:  # a weight that is no parameter, as pruning computes it, may be anywhere
+                found.append(object())
         else:
             _places(cast("Iterable[nn.Module]", module._modules.values()), found)
     return found

@@ -224,8 +224,9 @@ class ReplayBuffer:
 
         It may where all of them are drawn alike and tables stay where they are: on the host.
         """
-        device = self.device if self._store is None else self._store.device
-        on_host = device is None or device.type == "cpu"
+        # A store in files lies on the host whatever device samples are put on.
+        devices = self.device, None if self._store is None else self._store.device
+        on_host = all(device is None or device.type == "cpu" for device in devices)
         return on_host and type(self.sampler) is UniformSampler
 
     def update_priority(self, index: torch.Tensor, priority: torch.Tensor) -> None:

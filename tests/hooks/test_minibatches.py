@@ -122,3 +122,15 @@ def test_a_restored_generator_draws_what_would_have_come():
 def test_counts_below_one_are_refused(counts):
     with pytest.raises(InvalidValue, match="expected at least 1"):
         Minibatches(*counts)
+
+
+def test_indices_go_where_the_batch_is():
+    hook = Minibatches(2)
+    batch = numbered_batch(2, 3).to("meta").clear_device_()
+    hook.start(batch)
+    for _ in range(2):
+        minibatch = hook(batch)
+        assert minibatch.batch_size == (3,)
+        assert {one.device.type for one in minibatch.values(True, True)} == {"meta"}
+    with pytest.raises(StopIteration):
+        hook(batch)

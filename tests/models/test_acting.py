@@ -124,6 +124,19 @@ def test_actor_sees_pruned_weights_after_a_refresh() -> None:
     assert_acts_like(network, actor)
 
 
+@pytest.mark.parametrize("part", ["an activation", "a layer"])
+def test_actor_sees_replaced_modules_after_a_refresh(part: str) -> None:
+    network = network_for(ACTIONS["box"])
+    actor = NumpyActor(network)
+    perceptron = network.policy_path()[-1]
+    if part == "an activation":
+        perceptron[1] = nn.ReLU() if not isinstance(perceptron[1], nn.ReLU) else nn.Tanh()
+    else:
+        perceptron[0] = nn.Linear(perceptron[0].in_features, perceptron[0].out_features)
+    actor.refresh()
+    assert_acts_like(network, actor)
+
+
 def test_numpy_actor_copies_no_weights() -> None:
     network = network_for(ACTIONS["discrete"])
     actor = NumpyActor(network)

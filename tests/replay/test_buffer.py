@@ -208,3 +208,18 @@ def test_a_sample_of_nothing_is_refused(sampler):
     buffer.extend(as_batch(Stream(0, 1).frames(4)))
     with pytest.raises(InvalidValue, match="batch_size=0, expected at least 1"):
         buffer.sample(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "gathers"),
+    [({}, True), ({"device": "cpu"}, True), ({"device": "meta"}, False)],
+    ids=["anywhere", "host", "elsewhere"],
+)
+def test_a_captured_step_gathers_only_what_stays_on_the_host(options, gathers, tmp_path):
+    for place in ({}, {"directory": tmp_path}):
+        buffer = make(**options, **place)
+        assert buffer.gathers is gathers
+        if place or gathers:  # nothing can be read of what lies nowhere
+            buffer.extend(batch())
+            assert buffer.gathers is gathers
+    assert not make(sampler=PrioritizedSampler(), **options).gathers

@@ -95,7 +95,8 @@ class Capture:
     def settings(self) -> list[Any]:
         """Everything that the graph holds as a number, as it is now."""
         return [
-            *(self.trainer.clip_grad_norm, self.trainer.clip_norm),
+            self.trainer.clip_grad_norm,
+            self.trainer.clip_norm,
             *[optimizer.constants for _, optimizer in self._optimizers],
             *[attributes[name] for attributes, name in self._numbers],
         ]
