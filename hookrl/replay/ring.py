@@ -81,10 +81,7 @@ class Ring:
     def following(self, rows: np.ndarray) -> np.ndarray:
         """Return the row behind each, in the same environment; behind the last column the first."""
         following = rows + 1
-        if self.envs == 1:
-            following %= self.steps
-        else:
-            following -= (following % self.steps == 0) * self.steps
+        following -= (following % self.steps == 0) * self.steps
         return following
 
     def next_of_return(self, rows: np.ndarray) -> np.ndarray:

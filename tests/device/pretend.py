@@ -15,6 +15,7 @@ import traceback
 from typing import Any
 
 import torch
+from torch import library
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -174,7 +175,7 @@ class _Generator:
 
 _setup_privateuseone_for_python_backend(NAME, _Module())
 DEVICE = torch.device(NAME, 0)
-_library = torch.library.Library("_", "IMPL")
-_library.fallback(run, "PrivateUse1")
+_operators = library.Library("_", "IMPL")
+_operators.fallback(run, "PrivateUse1")
 _Numbers().__enter__()
 torch.Generator = _Generator  # type: ignore[assignment,misc]
