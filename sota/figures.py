@@ -1,4 +1,4 @@
-"""A picture of one row: the score of every seed on both sides, with interval and target."""
+"""A picture of one row: the score of every seed on every side, with interval and target."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from hookrl.files import replacing
 from sota.intervals import estimate, interquartile_mean
 from sota.protocol import scores
-from sota.store import both_sides
+from sota.store import sides_of
 
-_COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito's, hookrl's first
+_COLOURS = ("#0072B2", "#009E73", "#D55E00")  # Okabe and Ito's, hookrl's two first
+_HEIGHTS = (2.0, 1.0, 0.0)
 _INK, _FAINT = "#262626", "#8A8A8A"
 _SPREAD = 0.16
 """Half the height over which the dots of one side are laid out, in seed order."""
@@ -26,10 +27,10 @@ def draw_row(content: dict[str, Any], out: Path) -> None:
         content: what `sota.store.read` returned.
         out: the PNG file to write.
     """
-    figure = Figure(figsize=(7.2, 2.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.2, 2.8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    sides = both_sides(content)
-    for height, side, colour in zip((1.0, 0.0), sides, _COLOURS, strict=True):
+    sides = sides_of(content)
+    for height, side, colour in zip(_HEIGHTS, sides, _COLOURS, strict=True):
         values = scores(content["sides"][side]["runs"])
         if not values:
             continue
@@ -52,8 +53,8 @@ def draw_row(content: dict[str, Any], out: Path) -> None:
             fontsize=8,
             color=_FAINT,
         )
-    axes.set_yticks([1.0, 0.0], sides)
-    axes.set_ylim(-0.5, 1.4)
+    axes.set_yticks(_HEIGHTS, sides)
+    axes.set_ylim(-0.5, 2.4)
     axes.margins(x=0.04)
     axes.set_xlabel("score of a seed (dots), IQM and its 95 % interval (bars)", color=_INK)
     about = content["about"]

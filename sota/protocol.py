@@ -1,6 +1,6 @@
 """The protocol: training seeds 0 to 9, and 100 deterministic episodes of each run's last weights.
 
-Both sides train with the same settings and the same numbers as seeds, and are evaluated by the same
+All sides train with the same settings and the same numbers as seeds, and are evaluated by the same
 code from the same initial states. A seed's score is the mean of its episodes. Each run is stored as
 soon as it is finished; started again, a script makes the runs that are missing.
 """
@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from sota.row import HOOKRL, SB3, Row
+from sota.row import FAST, HOOKRL, SB3, Row
 from sota.store import Results, Run
 
 TRAINING_SEEDS = range(10)
@@ -72,7 +72,7 @@ def reproduce(
     Args:
         row: what to run.
         seeds: training seeds.
-        sides: who trains; None: both.
+        sides: who trains; None: all.
         jobs: processes at a time.
         directory: where the file of results is.
     """
@@ -114,11 +114,11 @@ def main(row: Row, arguments: Sequence[str] | None = None) -> None:
         "--seeds", type=int, nargs="+", default=[*TRAINING_SEEDS], help="default: 0 to 9"
     )
     parser.add_argument(
-        "--side", choices=(HOOKRL, row.peer.name), help="run only this one (default: both)"
+        "--side", choices=(HOOKRL, FAST, row.peer.name), help="run only this one (default: all)"
     )
     parser.add_argument("--results", type=Path, default=RESULTS_DIR, help=f"default: {RESULTS_DIR}")
     options = parser.parse_args(arguments)
-    sides = (HOOKRL, row.peer.name) if options.side is None else (options.side,)
+    sides = (HOOKRL, FAST, row.peer.name) if options.side is None else (options.side,)
     if SB3 in sides and importlib.util.find_spec("stable_baselines3") is None:
         sys.exit("stable-baselines3 is not installed: pip install -e '.[peers]', or --side hookrl.")
     try:

@@ -1,14 +1,19 @@
-"""What is compared in one row of the table: hookrl, and a peer beside it."""
+"""What one row of the table compares: hookrl, as it is and with every fast path on, and a peer."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium
+
 from hookrl.configs import RunConfig, to_plain
 
 HOOKRL = "hookrl"
+FAST = "hookrl-fast"
+"""The same training with every fast path on."""
 SB3 = "stable-baselines3"
 
 _WITHOUT_EFFECT = (
@@ -26,6 +31,13 @@ _WITHOUT_EFFECT = (
 def effective(config: RunConfig) -> dict[str, Any]:
     """Return the settings of a config that a run's result is a function of, seed aside."""
     return {k: v for k, v in to_plain(config).items() if k not in _WITHOUT_EFFECT}
+
+
+def fast(config: RunConfig) -> RunConfig:
+    """Return the same training with captured steps and, where there is one, a vectorised form."""
+    vectorised = config.num_envs > 1 and gymnasium.spec(config.env).vector_entry_point is not None
+    mode = "vector_entry_point" if vectorised else config.vectorization_mode
+    return dataclasses.replace(config, compile=True, vectorization_mode=mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +108,11 @@ class Comparison:
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return everything that the results of each side are a function of, seeds aside."""
-        return {HOOKRL: effective(self.hookrl), self.peer.name: self.peer.settings(self.hookrl)}
+        return {
+            HOOKRL: effective(self.hookrl),
+            FAST: effective(fast(self.hookrl)),
+            self.peer.name: self.peer.settings(self.hookrl),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

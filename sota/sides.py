@@ -18,7 +18,7 @@ from hookrl.configs import DQNConfig, PPOConfig, RunConfig, SACConfig
 from hookrl.envs import make_vector_env
 from hookrl.hooks import TrainerHookBase
 from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer
-from sota.row import HOOKRL, Comparison, SB3Settings, Variant
+from sota.row import FAST, HOOKRL, Comparison, SB3Settings, Variant, fast
 
 _SIDE_BY_SIDE = 20
 """Evaluation environments at a time; it changes nothing but the speed."""
@@ -124,6 +124,8 @@ def train(row: Comparison, side: str, seed: int) -> Trained:
     """Train one side of a row with a seed."""
     if side == HOOKRL:
         return train_hookrl(row.hookrl, seed)
+    if side == FAST:
+        return train_hookrl(fast(row.hookrl), seed)
     if isinstance(row.peer, Variant):
         return train_hookrl(row.peer.config, seed)
     return train_sb3(row.hookrl, row.peer, seed)

@@ -84,10 +84,10 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def both_sides(content: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the names of the two sides of a row: hookrl's, and the peer's."""
-    ours, peer = content["sides"]
-    return ours, peer
+def sides_of(content: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the names of the sides of a row: hookrl's, the one with fast paths, the peer's."""
+    ours, fast, peer = content["sides"]
+    return ours, fast, peer
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

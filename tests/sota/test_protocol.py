@@ -17,7 +17,7 @@ from sota import (
 )
 from sota.figures import draw_row
 from sota.report import report
-from sota.row import HOOKRL, SB3
+from sota.row import FAST, HOOKRL, SB3
 from sota.store import Results, read
 
 ROWS = [module.ROW for module in (ppo_cartpole, ppo_cartpole_zoo, ppo_pendulum)]
@@ -79,9 +79,9 @@ def with_gamma(gamma):
     return dataclasses.replace(ROW, hookrl=dataclasses.replace(ROW.hookrl, gamma=gamma))
 
 
-def test_every_seed_is_run_on_both_sides(tmp_path, made):
+def test_every_seed_is_run_on_every_side(tmp_path, made):
     protocol.reproduce(ROW, seeds=[0, 1], directory=tmp_path)
-    assert sorted(made) == sorted([(HOOKRL, 0), (SB3, 0), (HOOKRL, 1), (SB3, 1)])
+    assert sorted(made) == sorted((side, seed) for side in (HOOKRL, FAST, SB3) for seed in (0, 1))
 
 
 def test_only_what_is_missing_is_run(tmp_path, made):
@@ -106,11 +106,11 @@ def test_runs_that_were_finished_before_a_failure_are_kept(tmp_path, made, monke
     assert protocol.scores(protocol.open_results(ROW, tmp_path).runs[HOOKRL]) == [100.0, 101.0]
 
 
-def test_a_changed_setting_invalidates_that_side_and_says_which(tmp_path, made, capsys):
+def test_a_changed_setting_invalidates_our_sides_and_says_which(tmp_path, made, capsys):
     protocol.reproduce(ROW, seeds=[0], directory=tmp_path)
     made.clear()
     protocol.reproduce(with_gamma(0.5), seeds=[0], directory=tmp_path)
-    assert made == [(HOOKRL, 0)]
+    assert made == [(HOOKRL, 0), (FAST, 0)]
     assert "gamma: 0.99 → 0.5" in capsys.readouterr().out
 
 
@@ -120,10 +120,10 @@ def test_results_of_other_settings_stay_until_there_are_new_ones(tmp_path, made)
     assert protocol.open_results(ROW, tmp_path).runs[HOOKRL]
 
 
-def test_more_evaluation_episodes_invalidate_both_sides(tmp_path, made, monkeypatch):
+def test_more_evaluation_episodes_invalidate_every_side(tmp_path, made, monkeypatch):
     protocol.reproduce(ROW, seeds=[0], directory=tmp_path)
     monkeypatch.setattr(protocol, "EVALUATION", {"episodes": 7, "seed": 0})
-    assert set(protocol.open_results(ROW, tmp_path).discarded) == {HOOKRL, SB3}
+    assert set(protocol.open_results(ROW, tmp_path).discarded) == {HOOKRL, FAST, SB3}
 
 
 def test_settings_without_effect_on_the_result_do_not_invalidate(tmp_path, made):
@@ -203,7 +203,7 @@ def test_both_sides_of_dqn_explore_and_learn_alike(row):
 
 def test_prioritized_and_uniform_replay_differ_in_that_alone():
     row = dqn_acrobot_prioritized.ROW
-    prioritized, uniform = row.settings().values()
+    prioritized, _, uniform = row.settings().values()
     assert prioritized.pop("replay") == {**uniform.pop("replay"), "prioritized": True}
     assert prioritized == uniform
 
@@ -212,7 +212,7 @@ def test_a_run_of_another_row_with_the_same_settings_is_not_made_again(tmp_path,
     protocol.reproduce(dqn_acrobot.ROW, seeds=[0], directory=tmp_path)
     made.clear()
     protocol.reproduce(dqn_acrobot_prioritized.ROW, seeds=[0], directory=tmp_path)
-    assert made == [(HOOKRL, 0)]
+    assert made == [(HOOKRL, 0), (FAST, 0)]
     row = dqn_acrobot_prioritized.ROW
     stored = read(tmp_path / f"{row.name}.json")["sides"][row.peer.name]["runs"]
     assert stored == {"0": run(100.0)}
@@ -230,16 +230,26 @@ def test_report_says_whether_the_target_is_met_and_who_is_worse(tmp_path):
     assert "]: worse" in text
 
 
+def test_report_compares_fast_paths_with_the_same_training_without(tmp_path):
+    results = protocol.open_results(ROW, tmp_path)
+    for seed in range(10):
+        results.add(HOOKRL, seed, run(490.0 + seed))
+        results.add(FAST, seed, run(470.0 + seed))
+    (line,) = [line for line in report(tmp_path).splitlines() if "| 10 | 474.5 [" in line]
+    assert "| −20.0 [" in line
+    assert line.endswith("]: worse | IQM ≥ 490: **missed** |")
+
+
 def test_report_of_an_unfinished_row_has_gaps(tmp_path):
     protocol.open_results(ROW, tmp_path).add(HOOKRL, 3, run(500.0))
     text = report(tmp_path)
     assert "| 1 + 0 |" in text
-    assert "| 3 | 500.0 ± 1.0 | 0 | – | – |" in text
+    assert "| 3 | 500.0 ± 1.0 | 0 | – | – | – | – |" in text
 
 
 def test_a_row_without_a_target_is_drawn_and_compared(tmp_path):
     results = protocol.open_results(dqn_cartpole_zoo.ROW, tmp_path)
-    for side in (HOOKRL, SB3):
+    for side in (HOOKRL, FAST, SB3):
         results.add(side, 0, run(480.0))
     assert "not worse" in report(tmp_path)
     draw_row(read(results.path), tmp_path / "a.png")
