@@ -1,12 +1,14 @@
 """Measures how cost grows, each point in a fresh process: ``python -m benchmarks.scaling [AXIS]``.
 
-A point is stored as soon as it is there; started again on the same machine and source, the command
-makes what is missing. The exit code is 1 if a point failed, or is a cliff.
+All points of an axis are measured once before any is measured again, so that minutes lie between
+the turns of a point. Each is stored as soon as it is there; started again on the same machine and
+source, the command makes what is missing. The exit code is 1 if a point failed, or is a cliff.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -25,7 +27,8 @@ from benchmarks.worker import THREAD_VARIABLES
 from sota.protocol import hookrl_version
 
 SECONDS = 3.0
-"""That a point is timed for."""
+"""That a point is timed for, in each turn."""
+TURNS = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "axes", nargs="*", metavar="AXIS", help=f"default: all of {', '.join(AXES)}"
     )
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of a point (default: 3)")
+    parser.add_argument("--turns", type=int, default=TURNS, help="of each point (default: 3)")
     parser.add_argument("--most", type=int, help="leave out values above this")
     parser.add_argument("--directory", type=Path, help="for buffers in files; default: temporary")
     parser.add_argument("--fresh", action="store_true", help="forget the points that are stored")
@@ -69,24 +73,29 @@ def measure_axis(name: str, options: argparse.Namespace) -> tuple[dict[str, Any]
             content = stored
         else:
             print(f"{name}: what is stored was made on or with something else, and is replaced.")
-    there = {(point["series"], point["value"]) for point in content["points"]}
+    there = {(point["series"], point["value"], point["turn"]) for point in content["points"]}
     complete = True
-    for series, values in AXES[name].series.items():
-        for value in values:
-            left_out = options.most is not None and value > options.most
-            if left_out or (series, value) in there:
-                continue
-            figures = _run(name, series, value, options)
-            if figures is None:
-                print(f"{name}: {series}, {value:,} FAILED and is left out.")
-                complete = False
-                continue
-            content["points"].append({"series": series, "value": value, **figures})
-            options.results.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(content, indent=1, ensure_ascii=False)
-            file.write_text(text + "\n", encoding="utf-8")
-            print(f"{name}: {series}, {value:,}: {figures['fps']:,.0f} frames/s", flush=True)
+    for turn, (series, value) in itertools.product(range(options.turns), _points(name, options)):
+        if (series, value, turn) in there:
+            continue
+        figures = _run(name, series, value, options)
+        if figures is None:
+            print(f"{name}: {series}, {value:,} FAILED and is left out.")
+            complete = False
+            continue
+        content["points"].append({"series": series, "value": value, "turn": turn, **figures})
+        options.results.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        file.write_text(text + "\n", encoding="utf-8")
+        print(f"{name}: {series}, {value:,}: {figures['fps']:,.0f} frames/s", flush=True)
     return content, complete
+
+
+def _points(name: str, options: argparse.Namespace) -> list[tuple[str, int]]:
+    """Return every series and value of an axis that was asked for."""
+    most = float("inf") if options.most is None else options.most
+    series = AXES[name].series.items()
+    return [(one, value) for one, values in series for value in values if value <= most]
 
 
 def _run(axis: str, series: str, value: int, options: argparse.Namespace) -> dict[str, Any] | None:

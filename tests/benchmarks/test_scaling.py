@@ -1,10 +1,14 @@
 """Whether cost grows as it should is told from a few points."""
 
+import json
+
 import pytest
 
+from benchmarks.scaling import __main__ as scaling
 from benchmarks.scaling.axes import AXES, Axis
 from benchmarks.scaling.cliffs import cliffs
 from benchmarks.scaling.point import measure
+from benchmarks.scaling.report import speeds as fastest
 
 
 def axis(**settings):
@@ -49,3 +53,31 @@ def test_a_point_is_measured(name, series, value, tmp_path):
     figures = measure(name, series, value, 0.0, tmp_path)
     assert figures["fps"] > 0
     assert figures["batches"] >= 3
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """Which points were timed, each faster than the one before, instead of timing them."""
+    calls = []
+
+    def run(axis, series, value, options):
+        calls.append((series, value))
+        return {"fps": float(len(calls)), "batch": 1, "batches": 3, "load": 0.0}
+
+    monkeypatch.setattr(scaling, "_run", run)
+    return calls
+
+
+def test_every_point_is_measured_before_any_is_measured_again(timed, tmp_path):
+    scaling.main(["hooks", "--most", "10", "--turns", "2", "--results", str(tmp_path)])
+    once = [(series, value) for series in ("eager", "captured") for value in (0, 10)]
+    assert timed == once * 2
+
+
+def test_turns_that_are_there_are_not_made_again(timed, tmp_path):
+    arguments = ["hooks", "--most", "0", "--results", str(tmp_path), "--turns"]
+    scaling.main([*arguments, "1"])
+    scaling.main([*arguments, "3"])
+    assert timed == [("eager", 0), ("captured", 0)] * 3
+    content = json.loads((tmp_path / "scaling_hooks.json").read_text())
+    assert fastest(content) == {"eager": {0: 5.0}, "captured": {0: 6.0}}
