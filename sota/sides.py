@@ -61,6 +61,13 @@ def last_policy(trainer: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any
     return actor, None if normalizer is None else normalizer.frozen
 
 
+def check_captured(trainer: Any) -> None:
+    """Raise RuntimeError if steps were to be captured and were not: no figure gets a wrong name."""
+    refused = getattr(trainer.step, "refused", None)
+    if refused is not None:
+        raise RuntimeError(f"captured steps were asked for, but steps were eager: {refused}")
+
+
 def train_hookrl(settings: RunConfig, seed: int, *further: TrainerHookBase) -> Trained:
     """Train with hookrl and perhaps further hooks, one torch thread, nothing written."""
     torch.set_num_threads(1)
@@ -72,6 +79,7 @@ def train_hookrl(settings: RunConfig, seed: int, *further: TrainerHookBase) -> T
         register: Any = hook.register  # by its default name
         register(trainer)
     seconds, cpu_seconds = _timed(trainer.train)
+    check_captured(trainer)
     act, view = last_policy(trainer)
     return Trained(
         act=act,

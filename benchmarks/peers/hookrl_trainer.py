@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.clock import Clock
 from benchmarks.work import Policy
 from hookrl.configs import RunConfig
-from sota.sides import last_policy, make_trainer
+from sota.sides import check_captured, last_policy, make_trainer
 
 
 def train(config: RunConfig, clock: Clock) -> Policy:
@@ -17,5 +17,6 @@ def train(config: RunConfig, clock: Clock) -> Policy:
     clock.start()
     trainer.train()
     clock.stop(trainer.collected_frames)
+    check_captured(trainer)
     act, view = last_policy(trainer)
     return Policy(act, view)

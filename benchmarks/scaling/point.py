@@ -28,6 +28,7 @@ from benchmarks.scaling.axes import AXES
 from hookrl.configs import NetworkConfig, PPOConfig
 from hookrl.replay import PrioritizedSampler, ReplayBuffer
 from hookrl.trainers import PPOTrainer
+from sota.sides import check_captured
 
 WARM_UP = 3
 """Batches ahead of the clock."""
@@ -71,9 +72,7 @@ def measure(axis: str, series: str, value: int, seconds: float, directory: Path)
     watch = Watch(seconds, trainer.request_stop)
     trainer.register_op("post_steps", watch.read, name="clock")
     trainer.train()
-    refused = getattr(trainer.step, "refused", None)
-    if refused is not None:
-        raise RuntimeError(f"{series} was asked for, but steps are eager: {refused}")
+    check_captured(trainer)
     return watch.figures(config.num_envs * config.steps_per_env)
 
 
