@@ -92,8 +92,8 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """A training with hookrl, and the one that it is compared with."""
+class Row:
+    """One row of the table of returns: what is compared, and what it is measured against."""
 
     name: str
     """Of the script and of the file of results."""
@@ -103,6 +103,10 @@ class Comparison:
     """hookrl's settings; the seed in it is not used."""
     peer: SB3Settings | Variant
     """The other side's."""
+    target: float | None
+    """hookrl's interquartile mean is to be at least this; None: not worse than the peer's."""
+    published: str
+    """A published figure, with its protocol: comparable in kind only."""
     notes: tuple[str, ...] = field(default=())
     """Where the two sides, or these settings and the published ones, differ."""
 
@@ -113,16 +117,6 @@ class Comparison:
             FAST: effective(fast(self.hookrl)),
             self.peer.name: self.peer.settings(self.hookrl),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row(Comparison):
-    """One row of the table of returns: a comparison, and what it is measured against."""
-
-    target: float | None
-    """hookrl's interquartile mean is to be at least this; None: not worse than the peer's."""
-    published: str
-    """A published figure, with its protocol: comparable in kind only."""
 
     def about(self) -> dict[str, Any]:
         """Return what the report says of the row beside its numbers."""

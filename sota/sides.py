@@ -18,7 +18,7 @@ from hookrl.configs import DQNConfig, PPOConfig, RunConfig, SACConfig
 from hookrl.envs import make_vector_env
 from hookrl.hooks import TrainerHookBase
 from hookrl.trainers import DQNTrainer, PPOTrainer, SACTrainer
-from sota.row import FAST, HOOKRL, Comparison, SB3Settings, Variant, fast
+from sota.row import FAST, HOOKRL, Row, SB3Settings, Variant, fast
 
 _SIDE_BY_SIDE = 20
 """Evaluation environments at a time; it changes nothing but the speed."""
@@ -128,7 +128,7 @@ def train_sb3(config: RunConfig, peer: SB3Settings, seed: int) -> Trained:
     )
 
 
-def train(row: Comparison, side: str, seed: int) -> Trained:
+def train(row: Row, side: str, seed: int) -> Trained:
     """Train one side of a row with a seed."""
     if side == HOOKRL:
         return train_hookrl(row.hookrl, seed)

@@ -22,7 +22,7 @@ from tensordict import TensorDictBase
 from benchmarks.gpu.works import CUDA_GRAPHS, EAGER, MODES, WARM_UP, WORKS, GPUWork
 from hookrl import graph
 from hookrl.configs import OffPolicyConfig, RunConfig
-from sota.sides import make_trainer
+from sota.sides import check_captured, make_trainer
 
 
 def measure(
@@ -114,11 +114,11 @@ def _graphs_as(mode: str) -> Iterator[list[Callable[..., Any]]]:
 
 def _check(trainer: Any, mode: str, device: str, recorded: Sequence[Any]) -> None:
     """Whether what ran is what was asked for; else its figure would be given a wrong name."""
-    refused = getattr(trainer.step, "refused", None)
     if mode == EAGER:
         return
-    if refused is not None or getattr(trainer.collector, "compile", True) is False:
-        raise RuntimeError(f"{mode} was asked for, but not everything was captured: {refused}")
+    check_captured(trainer)
+    if getattr(trainer.collector, "compile", True) is False:
+        raise RuntimeError(f"{mode} was asked for, but the steps of environments were eager")
     if mode == CUDA_GRAPHS and not recorded:
         raise RuntimeError(f"CUDA graphs were asked for, but none was recorded on {device}")
 

@@ -1,6 +1,7 @@
 """What is measured on a GPU runs, if only for a moment and on the CPU."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,8 +57,12 @@ def test_cuda_graphs(name, monkeypatch):
 def test_graphs_that_are_not_there_are_not_reported():
     with pytest.raises(RuntimeError, match="none was recorded on cpu"):
         worker._check(_Trainer(None), CUDA_GRAPHS, "cpu", [])
-    with pytest.raises(RuntimeError, match="not everything was captured: too strange"):
+    with pytest.raises(RuntimeError, match="asked for, but steps were eager: too strange"):
         worker._check(_Trainer("too strange"), COMPILED, "cpu", [])
+    uncompiled = _Trainer(None)
+    uncompiled.collector = SimpleNamespace(compile=False)
+    with pytest.raises(RuntimeError, match="steps of environments were eager"):
+        worker._check(uncompiled, COMPILED, "cpu", [])
 
 
 class _Trainer:
