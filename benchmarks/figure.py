@@ -14,7 +14,7 @@ _RANGE = "#404040"
 _COLUMNS = 2
 _BAR = 0.34
 """Inches of height for each bar."""
-_TITLE = 62
+_TITLE = 52
 """Characters in a line of a title."""
 
 
