@@ -9,19 +9,22 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from hookrl.files import replacing
+from sota.intervals import estimate, interquartile_mean
 from sota.store import read
 
 Contents = list[dict[str, Any]]
 """The files of one curve, a seed each."""
 
-_COLOURS = ("#0072B2", "#009E73", "#CC79A7")  # Okabe and Ito's
-_INK, _FAINT = "#262626", "#8A8A8A"
+_COLOUR, _INK, _FAINT = "#0072B2", "#262626", "#8A8A8A"
+_SEVERAL = 4
+"""Seeds from which on there are statistics over them: with fewer nothing is cut off by an IQM."""
 _INTRODUCTION = """\
 # Long runs
 
-Too long for ten seeds: each seed's curve of 10 deterministic episodes while it trained, beside
-published returns, and 100 deterministic episodes of its last weights. The protocols of the
-published figures differ from this one and from each other; they are to be compared in kind only.
+Longer than the rows above, hookrl alone: for each seed a curve of 10 deterministic episodes while
+it trained, beside published returns, and 100 deterministic episodes of its last weights. The
+protocols of the published figures differ from this one and from each other; they are to be compared
+in kind only.
 """
 
 
@@ -42,7 +45,7 @@ def curve_sections(found: dict[str, Contents]) -> list[str]:
 
 
 def draw_curves(contents: Contents, out: Path) -> None:
-    """Draw the curves of every seed, and the published returns as lines to the right.
+    """Draw the curve of every seed, their interquartile mean, and the published returns as dots.
 
     Args:
         contents: the files of one curve.
@@ -51,13 +54,22 @@ def draw_curves(contents: Contents, out: Path) -> None:
     about = contents[0]["about"]
     figure = Figure(figsize=(7.2, 3.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for content, colour in zip(contents, _COLOURS, strict=False):
-        seed, run = _only_run(content)
-        frames, means, deviations = zip(*run["curve"], strict=True)
-        around = list(zip(means, deviations, strict=True))
-        low, high = [mean - std for mean, std in around], [mean + std for mean, std in around]
-        axes.plot(frames, means, color=colour, linewidth=1.5, label=f"hookrl, seed {seed}")
-        axes.fill_between(frames, low, high, color=colour, alpha=0.15, linewidth=0)
+    runs = [_only_run(content)[1]["curve"] for content in contents]
+    several = len(runs) >= _SEVERAL
+    for points in runs:
+        frames, means, _ = zip(*points, strict=True)
+        width, alpha = (0.8, 0.4) if several else (1.5, 1.0)
+        axes.plot(frames, means, color=_COLOUR, linewidth=width, alpha=alpha)
+    if several:
+        together = list(zip(*runs, strict=False))  # as far as the shortest goes
+        shared = [points[0][0] for points in together]
+        returns = [[value for _, value, _ in points] for points in together]
+        iqm = [estimate(values, interquartile_mean) for values in returns]
+        label = f"interquartile mean of {len(runs)} seeds and its 95 % interval"
+        axes.plot(shared, [e.value for e in iqm], color=_COLOUR, linewidth=2, label=label)
+        low, high = [e.low for e in iqm], [e.high for e in iqm]
+        axes.fill_between(shared, low, high, color=_COLOUR, alpha=0.2, linewidth=0)
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
     published = sorted(about["published"].items(), key=lambda item: item[1][0])
     for _, (mean, spread, frames) in published:
         axes.errorbar(frames, mean, yerr=spread or None, fmt="o", markersize=4, color=_FAINT)
@@ -89,7 +101,6 @@ def draw_curves(contents: Contents, out: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
     axes.tick_params(colors=_INK, labelsize=9, length=0, pad=6)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
         figure.savefig(temporary)
@@ -123,9 +134,21 @@ def _section(name: str, contents: Contents) -> str:
             f"| {seed} | {run['frames']:,} | {run['seconds'] / 3600:.2f} | {last} "
             f"| {best:,.0f} at {frames:,} |"
         )
+    lines += _statistics(contents)
     _, run = _only_run(contents[0])
     versions = ", ".join(f"{package} {version}" for package, version in run["versions"].items())
     return "\n".join([*lines, "", f"hookrl: {versions}.", ""])
+
+
+def _statistics(contents: Contents) -> list[str]:
+    """Return what the last weights of all seeds give together, if there are enough of them."""
+    runs = (_only_run(content)[1] for content in contents)
+    scores = [run["mean"] for run in runs if "mean" in run]
+    if len(scores) < _SEVERAL:
+        return []
+    iqm = estimate(scores, interquartile_mean)
+    written = f"{iqm.value:,.0f} [{iqm.low:,.0f}, {iqm.high:,.0f}]"
+    return ["", f"Last weights of {len(scores)} seeds: IQM and its 95 % interval {written}."]
 
 
 def _only_run(content: dict[str, Any]) -> tuple[str, dict[str, Any]]:

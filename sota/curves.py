@@ -1,7 +1,7 @@
 """Learning curves of long runs, hookrl alone, beside published returns.
 
-What takes hours is not run on ten seeds here. Each run is stored at every evaluation, so that one
-that ends early, by its own time limit or by a kill, leaves its curve up to there.
+Each run is stored at every evaluation, so that one that ends early, by its own time limit or by a
+kill, leaves its curve up to there.
 """
 
 from __future__ import annotations

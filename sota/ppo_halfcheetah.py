@@ -25,10 +25,11 @@ CURVE = Curve(
         adam_eps=1e-5,
         normalize_observation=True,
         normalize_reward=True,
+        compile=True,
         network=NetworkConfig(hidden_sizes=(64, 64), activation="tanh", log_std_init=0.0),
         evaluation=EvaluationConfig(interval=50_000, episodes=10),
     ),
-    seeds=(0, 1, 2),
+    seeds=tuple(range(10)),
     published={
         "CleanRL": (1443, 46, 1_000_000),
         "Tianshou": (5784, 1244, 1_000_000),
@@ -36,6 +37,7 @@ CURVE = Curve(
         "Spinning Up": (1670, 0, 1_000_000),
     },
     notes=(
+        "Steps are captured (`compile=true`).",
         "CleanRL's figure is of the training episodes, with exploration; the curve is of "
         "deterministic ones.",
         "Tianshou and RL Zoo have other hyper-parameters.",

@@ -69,12 +69,26 @@ def test_report_of_a_finished_run_has_the_last_weights(tmp_path):
     assert "| 50 ± 3 |" in "\n".join(curve_sections(curves(tmp_path)))
 
 
+def test_last_weights_of_several_seeds_are_put_together(tmp_path):
+    for seed, mean in enumerate([0.0, 1_000.0, 1_200.0, 9_000.0]):
+        store(tmp_path, seed, mean=mean, std=3.2)
+    text = "\n".join(curve_sections(curves(tmp_path)))
+    assert "Last weights of 4 seeds: IQM and its 95 % interval 1,100 [" in text
+
+
+def test_few_seeds_have_no_statistics(tmp_path):
+    store(tmp_path, 0, mean=1.0, std=3.2)
+    assert "IQM" not in "\n".join(curve_sections(curves(tmp_path)))
+
+
 def test_without_curves_there_is_no_such_part(tmp_path):
     assert curve_sections(curves(tmp_path)) == []
 
 
-def test_curves_are_drawn(tmp_path):
-    store(tmp_path)
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_curves_are_drawn(tmp_path, seeds):
+    for seed in range(seeds):
+        store(tmp_path, seed)
     (contents,) = curves(tmp_path).values()
     draw_curves(contents, tmp_path / "figures" / "a.png")
     assert (tmp_path / "figures" / "a.png").stat().st_size > 10_000
