@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import torch
 from tensordict import TensorDict, TensorDictBase
 
+from hookrl.constants import Constants
 from hookrl.graph import Graph, NotCapturable
 from hookrl.tensordicts import items
 
 Leaves = list[tuple[Any, torch.Tensor]]
 
 _CHANGES = 3
-"""How often the tensors of a module may be replaced before nothing is captured any more."""
+"""How often a module may change before nothing is captured any more."""
 
 
 class BatchGraph:
@@ -29,8 +29,8 @@ class BatchGraph:
     Args:
         function: from a TensorDict to tensors; pure tensor code.
         what: it does, for the warning: "judging batches", say.
-        module: what the function computes with. If a tensor of it is replaced by another one, or
-            its training mode changes, graphs are made anew.
+        module: what the function computes with. If a tensor or module of it is replaced by another
+            one, or a plain setting of it changes, such as its training mode, graphs are made anew.
         warns: say so once if it is carried out as it is after all.
     """
 
@@ -47,7 +47,8 @@ class BatchGraph:
         self._module = module if isinstance(module, torch.nn.Module) else None
         self._warns = warns
         self._graphs: dict[Any, Graph] = {}
-        self._found: Any = None
+        self._constants: Constants | None = None
+        self._settings: list[Any] = []
         self._changes = -1
         self.refused: str | None = None
         """Why the function is carried out as it is; None: it is not."""
@@ -83,21 +84,24 @@ class BatchGraph:
         return list(graph(*leaves))
 
     def _look_at_module(self) -> None:
-        """Forget graphs that read tensors which the module no longer has."""
-        module = self._module
+        """Forget graphs of a module that is no longer what they were made of."""
+        module, constants = self._module, self._constants
         if module is None:
             return
-        tensors = itertools.chain(module.parameters(), module.buffers())
-        # No other tensor can lie there: the graphs hold on to those that they read.
-        found = (module.training, [tensor.data_ptr() for tensor in tensors])
-        if found != self._found:
+        if (
+            constants is None
+            or not constants.has_same_parts
+            or constants.settings() != self._settings
+            or not all(graph.is_current for graph in self._graphs.values())
+        ):
             self._graphs.clear()
-            self._found = found
+            self._constants = Constants([module])
+            self._settings = self._constants.settings()
             self._changes += 1
             if self._changes > _CHANGES:
                 raise NotCapturable(
-                    f"tensors of its {type(module).__name__} were replaced {self._changes} times, "
-                    "each of which compiles"
+                    f"settings or tensors of its {type(module).__name__} changed {self._changes} "
+                    "times, each of which compiles"
                 )
 
 

@@ -85,10 +85,8 @@ class Graph:
         module = _traced(mode, function, fakes)
         held = _lift(module)
         self._held = [tensor.detach() for tensor in held]
-        # Parameters are what somebody may swap.
-        trained = (place for place, tensor in enumerate(held) if tensor.requires_grad)
         self._origins = held
-        self._asked = next(trained, 0)
+        self._places = [tensor.data_ptr() for tensor in held]
         fakes += [_fake(mode, tensor) for tensor in self._held]
         compiled = _compiled(module, fakes)
         self._run: Callable[..., Sequence[torch.Tensor]] = lambda *inputs: compiled(
@@ -110,9 +108,8 @@ class Graph:
 
     @property
     def is_current(self) -> bool:
-        """Whether the tensors that it found still lie where they did; one is asked for all."""
-        place = self._asked
-        return not self._held or self._held[place].data_ptr() == self._origins[place].data_ptr()
+        """Whether the tensors that it found still lie where they did."""
+        return [tensor.data_ptr() for tensor in self._origins] == self._places
 
     def fits(self, inputs: Sequence[torch.Tensor]) -> bool:
         """Whether it serves inputs of such lengths, where they vary."""

@@ -106,6 +106,23 @@ def device_of(value: TensorDictBase) -> torch.device | None:
     return next((leaf.device for leaf in leaves if isinstance(leaf, torch.Tensor)), None)
 
 
+def holders(value: TensorDictBase) -> list[dict[str, Any]] | None:
+    """Return the dictionaries in which a TensorDict and those in it keep their entries.
+
+    None if one is of another kind, which may make its entries when asked.
+    """
+    if type(value) is not TensorDict:
+        return None
+    found = [value._tensordict]
+    for one in value._tensordict.values():
+        if isinstance(one, TensorDictBase):
+            inner = holders(one)
+            if inner is None:
+                return None
+            found += inner
+    return found
+
+
 def items(value: TensorDictBase) -> Iterable[tuple[str, Any]]:
     """Return the names and entries of the first level."""
     return (value._tensordict if type(value) is TensorDict else value).items()

@@ -92,7 +92,7 @@ def test_every_tensor_of_the_module_may_be_replaced() -> None:
     module[0].bias.data = torch.ones(3)
     graph(rows())
     module[0].bias.data = torch.zeros(3)
-    with pytest.warns(UserWarning, match="tensors of its Sequential were replaced 4 times"):
+    with pytest.warns(UserWarning, match="settings or tensors of its Sequential changed 4 times"):
         found = graph(rows())
     torch.testing.assert_close(found[0], module(rows()["x"]).detach())
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hookrl.collectors.base import Collector
 from hookrl.collectors.storage import TrajectoryIds
+from hookrl.constants import Constants
 from hookrl.envs.tensor import State, TensorEnv
 from hookrl.errors import InvalidType
 from hookrl.graph import Graph, NotCapturable
@@ -26,6 +27,8 @@ from hookrl.state import restored, same_keys, snapshot
 
 _GRAPH_STEPS = 16
 """Steps in one graph at most: more take longer to compile, and gain little."""
+_CHANGES = 3
+"""How often policy and environments may change before nothing is captured any more."""
 
 
 class TensorPolicy(Protocol):
@@ -82,6 +85,10 @@ class TensorCollector(Collector):
         self._ids = TrajectoryIds(env.num_envs)
         self._started = False
         self._graph: Graph | None = None
+        self._constants: Constants | None = None
+        self._settings: list[Any] = []
+        self._changes = 0
+        """How often a graph was given up since what it was made of had changed."""
 
     def set_seed(self, seed: int) -> None:
         """Seed the policy's noise and the environments, which start afresh."""
@@ -120,6 +127,7 @@ class TensorCollector(Collector):
             "started": self._started,
             "next_traj_id": self._ids.next_id,
             "traj_ids": snapshot(self._ids.current),
+            "changes": self._changes,
             "env": self.env.state_dict(),
         }
 
@@ -130,12 +138,13 @@ class TensorCollector(Collector):
             MissingKey, InvalidValue, InvalidType: if it is of another collector; nothing is changed
                 then.
         """
-        expected = ("rng", "started", "next_traj_id", "traj_ids", "env")
+        expected = ("rng", "started", "next_traj_id", "traj_ids", "changes", "env")
         same_keys(state, expected, owner="TensorCollector")
         rng = restored(state["rng"], self.rng)
         self.env.load_state_dict(state["env"])
         self.rng = rng
         self._started = bool(state["started"])
+        self._changes = int(state["changes"])
         self._ids.next_id = int(state["next_traj_id"])
         self._ids.current = restored(state["traj_ids"], self._ids.current)
 
@@ -167,9 +176,23 @@ class TensorCollector(Collector):
 
     def _captured(self, state: State, noise: Tensor, resets: Tensor) -> Graph | None:
         """The graph of some steps; None: they cannot be captured."""
-        if self._graph is not None and self._graph.is_current:
+        constants = self._constants
+        if (
+            self._graph is not None
+            and self._graph.is_current
+            and constants is not None
+            and constants.has_same_parts
+            and constants.settings() == self._settings
+        ):
             return self._graph
+        self._changes += self._graph is not None
+        self._constants = Constants([self.policy], [self.env])
+        self._settings = self._constants.settings()
         try:
+            if self._changes > _CHANGES:
+                raise NotCapturable(
+                    f"settings or tensors changed {self._changes} times, each of which compiles"
+                )
             self._graph = Graph(self._rollout_without_gradients, [*state, noise, resets])
         except NotCapturable as error:
             self.compile = False

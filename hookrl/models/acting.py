@@ -106,7 +106,8 @@ class NumpyActor:
     """Small perceptrons on flat observations, computed in NumPy.
 
     A CPU tensor and its NumPy view share memory, so no weight is copied. `refresh` makes new views
-    in case a parameter was replaced, and takes up the standard deviations.
+    in case a parameter was replaced, and takes up the standard deviations. A network that is no
+    longer of this kind is used as it is.
 
     Args:
         policy: a network that `supports` accepts.
@@ -116,6 +117,7 @@ class NumpyActor:
         self._policy = policy
         self._distribution = policy.distribution
         self._places: list[Any] = []
+        self._as_it_is: TorchActor | None = None
         self.refresh()
 
     @staticmethod
@@ -125,7 +127,8 @@ class NumpyActor:
         return (
             isinstance(policy.observation_space, spaces.Box)
             and layers is not None
-            and all(type(m) is nn.Linear or type(m) in _ACTIVATIONS for m in layers)
+            and all(type(m) in _ACTIVATIONS or _is_linear(m) for m in layers)
+            and not any(map(_is_watched, _modules(policy.policy_path())))
             and all(
                 p.device.type == "cpu" and p.dtype == torch.float32 for p in policy.parameters()
             )
@@ -136,8 +139,12 @@ class NumpyActor:
         # Views see what is written in place; new ones take longer than a step of the network.
         places = _places(self._policy.policy_path(), [])
         if places != self._places:
-            self._steps = list(_numpy_steps(_layers(self._policy) or []))
+            self._as_it_is = None if self.supports(self._policy) else TorchActor(self._policy)
+            plain = self._as_it_is is None
+            self._steps = list(_numpy_steps(_layers(self._policy) or [])) if plain else []
             self._places = places
+        if self._as_it_is is not None:
+            self._as_it_is.refresh()
         self._sample = self._distribution.array_sampler()
 
     def draw_noise(self, rng: np.random.Generator, shape: Sequence[int]) -> Any:
@@ -146,6 +153,8 @@ class NumpyActor:
 
     def __call__(self, observation: Observation, noise: Any = None) -> Action:
         """Act as `Actor` says."""
+        if self._as_it_is is not None:
+            return self._as_it_is(observation, noise)
         if isinstance(observation, Tensor):
             noise = noise.numpy() if isinstance(noise, Tensor) else noise
             return _to_torch(self(observation.detach().numpy(), noise), torch.device("cpu"))
@@ -195,16 +204,31 @@ def _layers(policy: Policy) -> list[nn.Module] | None:
 def _places(modules: Iterable[nn.Module], found: list[Any]) -> list[Any]:
     """Add to `found` all modules, and where what linear layers compute with lies; return it."""
     for module in modules:
-        found.append(module)
+        found += module, _is_watched(module)
         if isinstance(module, nn.Linear):
             own: dict[str, Any] = module._parameters  # read in a third of the time of asking it
-            if "weight" in own and "bias" in own:
+            if "weight" in own and own.get("bias") is not None:
                 found += own["weight"].data_ptr(), own["bias"].data_ptr()
             else:  # a weight that is no parameter, as pruning computes it, may be anywhere
                 found.append(object())
         else:
             _places(cast("Iterable[nn.Module]", module._modules.values()), found)
     return found
+
+
+def _modules(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """Modules with all that is in them."""
+    for module in modules:
+        yield from module.modules()
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return type(module) is nn.Linear and module.bias is not None
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether somebody would notice that a module is not called, or changes what it gives."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _numpy_steps(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+import torch.nn.modules.module as _for_all
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import forward_ad
@@ -255,6 +256,8 @@ def _derivable(
     plan: _Plan, tensors: Sequence[Tensor], gradient: Tensor, needed: Sequence[bool]
 ) -> list[Tensor | None]:
     """The same gradients layer by layer, which autograd can follow."""
+    # Aliases: a layer that is there twice is to have the gradient of each place by itself.
+    tensors = [tensor.view_as(tensor) for tensor in tensors]
     y, *parameters = tensors
     for weight, bias, activation in zip(
         parameters[::2], parameters[1::2], plan.activations, strict=True
@@ -289,7 +292,11 @@ def _parsed(
 def _is_watched(layer: nn.Module) -> bool:
     """Whether somebody would notice that a layer is not called."""
     return bool(
-        layer._forward_hooks
+        _for_all._global_forward_hooks
+        or _for_all._global_forward_pre_hooks
+        or _for_all._global_backward_hooks
+        or _for_all._global_backward_pre_hooks
+        or layer._forward_hooks
         or layer._forward_pre_hooks
         or layer._backward_hooks
         or layer._backward_pre_hooks

@@ -45,9 +45,12 @@ class _LogisticTanh(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
         result: Tensor = torch.ops.aten.tanh_backward(gradient, output)
         return result
+
+    jvp = backward  # it goes element by element

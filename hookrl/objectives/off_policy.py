@@ -110,9 +110,6 @@ class OffPolicyLoss(nn.Module):
         """Random numbers that `terms` takes besides the transitions, by argument; none here."""
         return {}
 
-    def draw_noise(self, tensordict: TensorDictBase) -> None:
-        """Put into the batch what `noise` would draw: a captured step cannot draw; none here."""
-
     def terms(
         self,
         observation: Any,

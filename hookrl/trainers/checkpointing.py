@@ -28,7 +28,7 @@ from hookrl.trainers.machine import describe_machine, differences
 from hookrl.trainers.metrics import MetricLog
 from hookrl.trainers.step import OptimizationStep
 
-_COUNTERS = ("collected_frames", "optim_steps", "last_save")
+_COUNTERS = ("collected_frames", "optim_steps", "recaptures", "last_save")
 
 
 class Checkpointing(HookHost):
@@ -41,6 +41,8 @@ class Checkpointing(HookHost):
     step: OptimizationStep
     optim_steps: int
     """Optimization steps so far."""
+    recaptures: int
+    """How often settings that were part of a captured step have changed."""
     save_trainer_file: str | Path | None
     """Where the one checkpoint goes; None: nowhere."""
     checkpoints: CheckpointStore | None

@@ -27,6 +27,8 @@ class StepHost(Protocol):
     clip_norm: float | None
     losses: TensorDictBase | None
     optim_steps: int
+    recaptures: int
+    """How often settings that were part of a captured step have changed."""
     prepare_calls: tuple[Callable[[], None], ...]
     """The first phase of the hooks that have one."""
 

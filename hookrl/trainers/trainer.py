@@ -148,6 +148,7 @@ class Trainer(TorchrlNames):
         self.replay_buffer: Any = None
 
         self.optim_steps = 0
+        self.recaptures = 0
         self._losses: TensorDictBase | Callable[[], TensorDictBase] | None = None
         self.stop_reason: str | None = None
         self.inner_loop_end_reason: str | None = None

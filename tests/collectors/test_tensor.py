@@ -111,6 +111,24 @@ def test_a_captured_policy_explores_as_much_as_it_is_told_to() -> None:
     assert source.compile
 
 
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("part", ["an environment's number", "the last layer"])
+def test_what_changes_between_batches_counts(part: str) -> None:
+    batches = []
+    for compile_ in (False, True):
+        source = collector("Pendulum-v1", compile=compile_)
+        source.collect()
+        if part == "the last layer":
+            bias = list(source.policy.parameters())[-1]
+            bias.data = torch.ones_like(bias)
+        else:
+            source.env.gravity = 1.0
+        batches.append(source.collect())
+        assert source.compile is compile_
+    for key in ("observation", "action"):
+        torch.testing.assert_close(batches[1][key], batches[0][key], rtol=1e-4, atol=1e-4)
+
+
 def test_what_cannot_be_captured_is_collected_without(monkeypatch: pytest.MonkeyPatch) -> None:
     source, expected = collector(compile=True), collector()
     params = source.policy.policy_params

@@ -124,6 +124,33 @@ def test_actor_sees_pruned_weights_after_a_refresh() -> None:
     assert_acts_like(network, actor)
 
 
+def test_actor_sees_hooks_that_come_and_go() -> None:
+    network = network_for(ACTIONS["box"])
+    actor = NumpyActor(network)
+    handle = network.policy_path()[-1][0].register_forward_hook(lambda *given: 2 * given[-1])
+    assert not NumpyActor.supports(network)
+    actor.refresh()
+    assert_acts_like(network, actor)
+    handle.remove()
+    actor.refresh()
+    assert_acts_like(network, actor)
+
+
+@pytest.mark.parametrize("change", ["another activation", "one more layer", "no bias"])
+def test_actor_goes_on_with_what_numpy_does_not_compute(change: str) -> None:
+    network = network_for(ACTIONS["box"])
+    actor, layers = NumpyActor(network), network.policy_path()[-1]
+    if change == "another activation":
+        layers[1] = nn.ELU()
+    elif change == "one more layer":
+        layers.insert(1, nn.LayerNorm(layers[0].out_features))
+    else:
+        layers[0] = nn.Linear(4, layers[0].out_features, bias=False)
+    assert not NumpyActor.supports(network)
+    actor.refresh()
+    assert_acts_like(network, actor)
+
+
 @pytest.mark.parametrize("part", ["an activation", "a layer"])
 def test_actor_sees_replaced_modules_after_a_refresh(part: str) -> None:
     network = network_for(ACTIONS["box"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.modules.module import register_module_forward_hook
 from torch.nn.utils import parametrizations
 
 from hookrl.graph import Graph
@@ -176,6 +177,25 @@ def test_it_can_be_derived_twice() -> None:
         return torch.autograd.grad(slope.square().sum(), list(layers.parameters())[:-1])
 
     torch.testing.assert_close(penalty(in_blocks(layers, x)), penalty(layers(x)))
+
+
+def test_a_layer_that_is_there_twice_has_the_gradient_of_both() -> None:
+    torch.manual_seed(0)
+    layers, x = network(INPUTS, INPUTS, INPUTS), torch.randn(ROWS, INPUTS)
+    layers[2] = layers[0]
+
+    def found(y: Tensor | None) -> tuple[Tensor, ...]:
+        assert y is not None
+        return torch.autograd.grad(y.square().mean(), list(layers.parameters()), create_graph=True)
+
+    torch.testing.assert_close(found(in_blocks(layers, x)), found(layers(x)))
+
+
+def test_it_stands_back_for_whoever_watches_all_modules() -> None:
+    layers, x = network(INPUTS, 64, 2), torch.randn(LARGE, INPUTS)
+    with register_module_forward_hook(lambda *_: None):
+        assert in_blocks(layers, x) is None
+    assert in_blocks(layers, x) is not None
 
 
 @pytest.mark.usefixtures("either_way")

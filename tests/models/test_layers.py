@@ -55,6 +55,14 @@ def test_it_leaves_its_input_as_it_is_and_can_be_derived_twice_and_mapped() -> N
 
 
 @pytest.mark.usefixtures("own_form")
+def test_forward_mode_gives_its_slope() -> None:
+    x, along = torch.randn(2, LARGE, 64)
+    for tanh in (Tanh(), torch.func.vmap(Tanh())):
+        _, found = torch.func.jvp(tanh, (x,), (along,))
+        torch.testing.assert_close(found, torch.func.jvp(torch.tanh, (x,), (along,))[1])
+
+
+@pytest.mark.usefixtures("own_form")
 def test_half_precision_and_doubles_are_torchs() -> None:
     for dtype in (torch.bfloat16, torch.float64):
         x = torch.randn(LARGE, 64, dtype=dtype)

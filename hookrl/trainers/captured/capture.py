@@ -10,18 +10,25 @@ import torch
 from tensordict import TensorDictBase
 
 from hookrl.batch_graph import Leaves, leaves_of
+from hookrl.constants import Constants, are_same
 from hookrl.graph import Graph, NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
+from hookrl.tensordicts import holders
 from hookrl.trainers.captured.optimizers import TracedAdam
 from hookrl.trainers.captured.plan import Plan, make_plan
+from hookrl.trainers.captured.purity import pure
 from hookrl.trainers.captured.traced import Outcome, TracedStep
+from hookrl.trainers.captured.written import WritesIf
 from hookrl.trainers.step import StepHost, checked_losses
 
 
 class Refused(Exception):
-    """A step cannot be captured, though its sub-batch is drawn already."""
+    """A step cannot be captured, though its sub-batch is drawn already.
 
-    def __init__(self, sub_batch: Any, reason: NotCapturable) -> None:
+    Its reason is None if that is true of this step alone.
+    """
+
+    def __init__(self, sub_batch: Any, reason: NotCapturable | None = None) -> None:
         super().__init__(str(reason))
         self.sub_batch = sub_batch
         self.reason = reason
@@ -42,7 +49,8 @@ class Capture:
         hooks = trainer.hooks
         self.plan: Plan = make_plan(hooks)
         self.selects = self.plan.select.start != self.plan.select.stop
-        self.needs_sub_batch = self.plan.needs_sub_batch
+        # A loss may look at what it put into the batch a step before.
+        self.needs_sub_batch = self.plan.needs_sub_batch or not self.selects
         self._selects_before = bool(hooks["process_optim_batch"].calls[self.plan.select_before])
         self._runs_after = bool(hooks["post_optim"].calls[self.plan.post_optim_after])
         self._select = hooks["process_optim_batch"]
@@ -53,6 +61,8 @@ class Capture:
         self._optimizer = hooks["optimizer"]
         self._post_optim = hooks["post_optim"]
         self._post_optim_log = hooks["post_optim_log"]
+        self._select_calls = self._select.calls[self.plan.select]
+        self._calls = self._calls_now()
         owners = {id(one.owner): one.owner for one in self.plan.captured}
         self._owners = list(owners.values())
         self.inputs = [
@@ -70,17 +80,19 @@ class Capture:
         groups = self._optimizers[0][1].param_groups
         self._device: torch.device = groups[0]["params"][0].device
         self._on_device = self._device.type != "cpu"
-        numbers = [
-            (part, name)
-            for part in (trainer.loss_module, *self._owners)
-            for name, value in getattr(part, "__dict__", {}).items()
-            if isinstance(value, float | str) or (isinstance(value, bool) and name[0] != "_")
+        self._trained = [
+            parameter
+            for _, optimizer in self._optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
         ]
-        self._numbers = [(vars(part), name) for part, name in numbers]
+        self._none = [None] * len(self._trained)
+        self._loss_module = trainer.loss_module
+        self._constants = Constants([trainer.loss_module], self._owners)
         self.setting_names = [
             *("clip_grad_norm", "clip_norm"),
             *("the settings of an optimizer" for _ in self._optimizers),
-            *(f"{type(part).__name__}.{name}" for part, name in numbers),
+            *self._constants.names,
         ]
         """What each of `settings` is called."""
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
@@ -89,8 +101,11 @@ class Capture:
         self._graphs: list[Graph] = []
         self._leaves: Leaves = []
         self._tensors: list[torch.Tensor] = []
-        self._last: tuple[TensorDictBase, list[torch.Size], TracedStep] | None = None
-        """The last value, the shapes of what hooks had prepared for it, and the graph for both."""
+        self._holders: list[dict[str, Any]] | None = None
+        self._entries: list[Any] = []
+        """What `_holders` held when the leaves were looked up."""
+        self._last: tuple[TensorDictBase, list[Any], TracedStep] | None = None
+        """The last value, the layouts of what hooks had prepared for it, the graph for both."""
 
     def settings(self) -> list[Any]:
         """Everything that the graph holds as a number, as it is now."""
@@ -98,20 +113,50 @@ class Capture:
             self.trainer.clip_grad_norm,
             self.trainer.clip_norm,
             *[optimizer.constants for _, optimizer in self._optimizers],
-            *[attributes[name] for attributes, name in self._numbers],
+            *self._constants.settings(),
         ]
 
     def is_current(self) -> bool:
-        """Whether all tensors are still where they were."""
-        return all(traced.is_current for _, traced in self._optimizers) and all(
-            graph.is_current for graph in self._graphs
+        """Whether modules, optimizers and all tensors are still the ones, where they were."""
+        return (
+            self.trainer.loss_module is self._loss_module
+            and self._constants.has_same_parts
+            and all(
+                hook.optimizer is traced.optimizer and traced.is_current
+                for hook, traced in self._optimizers
+            )
+            and all(graph.is_current for graph in self._graphs)
         )
+
+    @property
+    def has_run(self) -> bool:
+        """Whether there has been a graph to run."""
+        return bool(self._graphs)
+
+    @property
+    def serves(self) -> bool:
+        """Whether a step by the graph is the step of now.
+
+        It is not if a hook was removed within the batch, or somebody left gradients, to which this
+        step's would be added.
+        """
+        gradients = [parameter.grad for parameter in self._trained]
+        return are_same(self._calls_now(), self._calls) and are_same(gradients, self._none)
+
+    def _calls_now(self) -> list[Any]:
+        """The hooks of every inner point: other tuples once one was removed."""
+        return [
+            self._select.calls,
+            self._post_loss.calls,
+            self._optimizer.calls,
+            self._post_optim.calls,
+        ]
 
     def run(self, batch: Any, index: int) -> bool:
         """Carry out one step; False if there was nothing left to learn from.
 
         Raises:
-            Refused: if it cannot be captured; its sub-batch is still to be learned from.
+            Refused: if it is not captured; its sub-batch is still to be learned from.
         """
         trainer, plan = self.trainer, self.plan
         try:
@@ -122,33 +167,40 @@ class Capture:
                 value = self._select.replace(batch, part=plan.select_before)
         except StopIteration:
             return False
-        own, shapes = [], []
+        if self._select.calls is not self._calls[0]:  # a hook was removed just now
+            raise Refused(self._selected(value))
+        own, layouts = [], []
         for owner, name in self.inputs:
             tensor = getattr(owner, name)
             if tensor is None:
                 return False
+            if not tensor.is_contiguous():
+                tensor = tensor.contiguous()
             own.append(tensor)
-            shapes.append(tensor.shape)
+            layouts.append((tensor.shape, tensor.dtype))
         if self._stand_in is not None:
             value = self._stand_in()
         last = self._last
-        if last is not None and last[0] is not value:
-            last = None
+        if last is not None and not (last[0] is value and self._has_same_leaves(value)):
+            last = self._last = None
         if last is None and not value.batch_size.numel():
             return False
-        if self._draw_noise is not None:
-            self._draw_noise(value)
+        seen = value
+        if self._draw_noise is not None:  # which is for this step alone
+            seen = value.copy()
+            self._draw_noise(seen)
+            last = self._last = None
         for _, optimizer in self._optimizers:
             optimizer.take_up_rates()
         if self._on_device:  # what the host prepared is not there yet
             own = [tensor.to(self._device, non_blocking=True) for tensor in own]
-        if last is not None and last[1] == shapes:
+        if last is not None and last[1] == layouts:
             step = last[2]
         else:
             try:
-                step = self._step_for(value, own, shapes, index)
+                step = self._step_for(seen, own, layouts, index)
             except NotCapturable as error:
-                raise Refused(self._select.replace(value, part=plan.select), error) from None
+                raise Refused(self._selected(seen), error) from None
         step(own + self._tensors)
         if step.permitted is not None and not step.permitted:
             self._report_refusal(step.losses(), index)
@@ -163,20 +215,36 @@ class Capture:
             self._post_optim_log.collect(sub_batch, trainer.log)
         return True
 
+    def _selected(self, value: Any) -> Any:
+        """The sub-batch as the captured operations select it, those that are left of them."""
+        for call in self._select_calls:
+            if call in self._select.calls:
+                result = call(value)
+                value = value if result is None else result
+        return value
+
+    def _has_same_leaves(self, value: TensorDictBase) -> bool:
+        """Whether the value of the step before still has the same tensors."""
+        if self._holders is None:
+            return are_same([leaf for _, leaf in leaves_of(value)], self._tensors)
+        return are_same([one for own in self._holders for one in own.values()], self._entries)
+
     def _step_for(
-        self, value: TensorDictBase, own: list[torch.Tensor], shapes: list[torch.Size], index: int
+        self, value: TensorDictBase, own: list[torch.Tensor], layouts: list[Any], index: int
     ) -> TracedStep:
         """The graph for such a sub-batch.
 
         Args:
             value: what the first captured operation receives.
             own: what hooks have prepared, in the order of `inputs`.
-            shapes: of `own`.
+            layouts: shapes and types of `own`.
             index: of the step.
         """
         if self._last is None or self._last[0] is not value:
             self._leaves = leaves_of(value)
             self._tensors = [leaf for _, leaf in self._leaves]
+            self._holders = holders(value)
+            self._entries = [one for own in self._holders or () for one in own.values()]
             layout = tuple(
                 (key, leaf.shape, leaf.stride(), leaf.dtype) for key, leaf in self._leaves
             )
@@ -187,7 +255,8 @@ class Capture:
                 if name in getattr(owner, "varying", ())
             ]
         fixed = [
-            shape[1:] if place in self.varying else shape for place, shape in enumerate(shapes)
+            (shape[1:] if place in self.varying else shape, dtype)
+            for place, (shape, dtype) in enumerate(layouts)
         ]
         steps = self._steps_of_layout.setdefault((*self.varying, *fixed), [])
         found = next((one for one in steps if not self.varying or one.graph.fits(own)), None)
@@ -196,14 +265,15 @@ class Capture:
             steps.append(found)
             self._graphs.append(found.graph)
         # A hook that runs before may have put other tensors into the same sub-batch.
-        self._last = None if self._selects_before else (value, shapes, found)
+        self._last = None if self._selects_before else (value, layouts, found)
         return found
 
     def body(self, value: TensorDictBase, index: int) -> Outcome:
         """What is traced: the captured part, as `EagerStep` would do it."""
         trainer, plan = self.trainer, self.plan
         sub_batch = self._select.replace(value, part=plan.select)
-        losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
+        with pure(trainer.loss_module):
+            losses = trainer.losses = checked_losses(trainer.loss_module(sub_batch))
         for place in plan.post_loss:
             sub_batch = self._post_loss.replace(sub_batch, part=slice(place, place + 1))
         permitted: torch.Tensor | None = None
@@ -219,7 +289,8 @@ class Capture:
                 part = slice(place, place + 1)
                 losses = self._optimizer.replace(losses, *arguments, part=part)
         trainer.losses = losses = losses.detach()
-        self._post_optim.run(part=plan.post_optim)
+        with contextlib.nullcontext() if permitted is None else WritesIf(permitted):
+            self._post_optim.run(part=plan.post_optim)
         return Outcome(sub_batch, losses, permitted)
 
     @contextlib.contextmanager
@@ -228,6 +299,9 @@ class Capture:
         parts = [*self._owners, self.trainer.loss_module]
         kept = [(part, dict(vars(part))) for part in parts if hasattr(part, "__dict__")]
         losses = self.trainer.losses
+        gradients = {p: p.grad for p in [*self._constants.parameters, *self._trained]}
+        for parameter in gradients:
+            parameter.grad = None
         for hook, traced in self._optimizers:
             hook.optimizer = traced  # type: ignore[assignment]
         try:
@@ -236,8 +310,9 @@ class Capture:
             for owner, attributes in kept:
                 vars(owner).clear()
                 vars(owner).update(attributes)
+            for parameter, gradient in gradients.items():
+                parameter.grad = gradient
             for _, traced in self._optimizers:
-                traced.zero_grad()
                 traced.permitted = None
             self.trainer.losses = losses
 

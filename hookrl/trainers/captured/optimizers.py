@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hookrl.constants import are_same
 from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
@@ -40,9 +41,9 @@ class TracedAdam:
         self.param_groups = optimizer.param_groups
         self.permitted: Tensor | None = None
         """Whether the step is taken, bool ``[]``; None: it is."""
-        self._decoupled = isinstance(optimizer, torch.optim.AdamW) or any(
-            group.get("decoupled_weight_decay") for group in optimizer.param_groups
-        )
+        self._is_adamw = isinstance(optimizer, torch.optim.AdamW)
+        self._together: set[Tensor] | None = None
+        """The parameters that every step updates."""
         self._steps: dict[Tensor, float] = {}
         for group in optimizer.param_groups:
             for parameter in group["params"]:
@@ -55,24 +56,32 @@ class TracedAdam:
         # A captured step reads the rate from a tensor, so that it may change.
         self._rates = [_rate(group) for group in optimizer.param_groups]
         self._taken_up = [group["lr"] for group in optimizer.param_groups]
-        self._first_means = [
-            optimizer.state[group["params"][0]].get("exp_avg") for group in self.param_groups
-        ]
-        """The running mean of the first parameter of each group."""
+        self._state = optimizer.state
+        self._objects = self._watched()
 
     @property
     def constants(self) -> list[Any]:
         """The settings that a captured step holds on to."""
-        return [_constants_of(group) for group in self.param_groups]
+        return [
+            (*_constants_of(group), group.get("decoupled_weight_decay"))
+            for group in self.param_groups
+        ]
 
     @property
     def is_current(self) -> bool:
-        """Whether the state is still in the tensors that were there; loading brings others."""
-        state = self.optimizer.state
-        for group, first in zip(self.param_groups, self._first_means, strict=True):
-            if state[group["params"][0]].get("exp_avg") is not first:
-                return False
-        return True
+        """Whether parameters, groups and state are those that were there; loading brings others."""
+        optimizer = self.optimizer
+        return (
+            optimizer.param_groups is self.param_groups
+            and optimizer.state is self._state
+            and are_same(self._watched(), self._objects)
+        )
+
+    def _watched(self) -> list[Any]:
+        objects = [one for group in self.param_groups for one in group["params"]]
+        for state in self._state.values():
+            objects += state.values()
+        return objects
 
     def take_up_rates(self) -> None:
         """Have the captured step use the learning rates of now."""
@@ -81,13 +90,24 @@ class TracedAdam:
             if isinstance(rate, Tensor):
                 if rate is not self._rates[index]:
                     self._rates[index].copy_(rate)
+                self._taken_up[index] = None  # whatever number comes next is another
             elif rate != self._taken_up[index]:
                 self._rates[index].fill_(rate)
                 self._taken_up[index] = rate
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient.
+
+        Raises:
+            NotCapturable: if others had one in the step that was traced before.
+        """
+        together = {
+            one for group in self.param_groups for one in group["params"] if one.grad is not None
+        }
+        if self._together not in (None, together):
+            raise NotCapturable("other parameters have gradients with other entries of the batch")
+        self._together = together
         for group, rate in zip(self.param_groups, self._rates, strict=True):
             corrections: dict[float, tuple[Tensor, Tensor]] = {}
             for parameter in group["params"]:
@@ -123,11 +143,12 @@ class TracedAdam:
         assert gradient is not None
         beta1, beta2 = group["betas"]
         decay, value = group["weight_decay"], parameter.detach()
+        decoupled = self._is_adamw or group.get("decoupled_weight_decay")
         if group["maximize"]:
             gradient = -gradient
-        if decay and not self._decoupled:
+        if decay and not decoupled:
             gradient = gradient + decay * value
-        if decay and self._decoupled:
+        if decay and decoupled:
             value = value * (1 - rate * decay)
         mean = torch.lerp(state["exp_avg"], gradient, 1 - beta1)
         square = beta2 * state["exp_avg_sq"] + (1 - beta2) * gradient * gradient

@@ -97,7 +97,15 @@ def _is_prepared(registration: Registration) -> bool:
 
 
 def _is_optimizer(registration: Registration) -> bool:
-    return isinstance(registration.owner, OptimizerHook) and registration.cadence.always
+    owner = type(registration.owner)
+    return (
+        issubclass(owner, OptimizerHook)
+        # One that does something else there may do it by the index of the step, or look at numbers.
+        and owner.backward is OptimizerHook.backward
+        and owner.step is OptimizerHook.step
+        and owner.__call__ is OptimizerHook.__call__
+        and registration.cadence.always
+    )
 
 
 def _is_guard(registration: Registration) -> bool:

@@ -40,7 +40,6 @@ class CapturedStep:
         self._eager = EagerStep(trainer)
         self._capture: Capture | None = None
         self._settings: Any = None
-        self._changes = 0
         self.refused: str | None = None
         """Why steps are eager after all; None: they are not."""
 
@@ -58,7 +57,6 @@ class CapturedStep:
         """Forget the graph: hooks have come or gone, or state was loaded."""
         self._capture = None
         self._settings = None
-        self._changes = 0
         self.refused = None
 
     def __call__(self, batch: Any, index: int) -> bool:
@@ -67,15 +65,22 @@ class CapturedStep:
             self._capture = None
         if self._capture is None and self.refused is None:
             self._begin()
-        if self._capture is None:
+        if self._capture is None or not self._capture.serves:
             return self._eager(batch, index)
         try:
             return self._capture.run(batch, index)
         except Refused as refused:
-            self._refuse(str(refused.reason))
+            if refused.reason is not None:
+                if self._capture.has_run:
+                    self._trainer.recaptures = _RECAPTURES + 1
+                self._refuse(str(refused.reason))
             return self._eager.learn(refused.sub_batch, index)
 
     def _begin(self) -> None:
+        # The count is part of checkpoints: a run that is resumed is as eager as it would have been.
+        if self._trainer.recaptures > _RECAPTURES:
+            self._refuse(f"settings {_changed(self._trainer.recaptures)}")
+            return
         try:
             self._capture = Capture(self._trainer)
         except NotCapturable as error:
@@ -88,11 +93,11 @@ class CapturedStep:
         assert capture is not None
         settings = capture.settings()
         if settings != self._settings:
-            self._changes += 1
-            if self._changes > _RECAPTURES:
-                settled = zip(capture.setting_names, self._settings, settings, strict=True)
+            self._trainer.recaptures += 1
+            if self._trainer.recaptures > _RECAPTURES:
+                settled = zip(capture.setting_names, self._settings, settings, strict=False)
                 changed = ", ".join(name for name, before, now in settled if before != now)
-                self._refuse(f"{changed} changed {self._changes} times, each of which compiles")
+                self._refuse(f"{changed} {_changed(self._trainer.recaptures)}")
             return False
         return capture.is_current()
 
@@ -100,3 +105,7 @@ class CapturedStep:
         self._capture, self.refused = None, reason
         if self._warns:
             warnings.warn(f"the optimization step is not captured: {reason}.", stacklevel=4)
+
+
+def _changed(times: int) -> str:
+    return f"changed {times} times, each of which compiles"

@@ -80,6 +80,33 @@ def test_each_group_has_its_rate_which_may_change() -> None:
         torch.testing.assert_close(one, other)
 
 
+def test_a_rate_may_be_a_number_again() -> None:
+    ours, theirs = parameters(), parameters()
+    optimizer, expected = Adam(ours, lr=0.1), Adam(theirs, lr=0.1)
+    traced = TracedAdam(optimizer)
+    for rate in (0.1, torch.tensor(0.01), 0.1):
+        optimizer.param_groups[0]["lr"] = expected.param_groups[0]["lr"] = rate
+        traced.take_up_rates()
+        learn(2, ours, theirs, traced.step, expected.step)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_each_group_decays_in_its_way() -> None:
+    ours, theirs = parameters(), parameters()
+    optimizer, expected = (
+        Adam(
+            [{"params": p[:1], "decoupled_weight_decay": True}, {"params": p[1:]}],
+            lr=0.1,
+            weight_decay=0.5,
+        )
+        for p in (ours, theirs)
+    )
+    learn(3, ours, theirs, TracedAdam(optimizer).step, expected.step)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_parameters_without_a_gradient_stay_and_others_may_be_ahead() -> None:
     ours, theirs = parameters(), parameters()
     optimizer, expected = Adam(ours, lr=0.01), Adam(theirs, lr=0.01)
@@ -87,9 +114,20 @@ def test_parameters_without_a_gradient_stay_and_others_may_be_ahead() -> None:
     traced = TracedAdam(optimizer)
     ours[0].grad = theirs[0].grad = None
     learn(2, ours[1:2], theirs[1:2], traced.step, expected.step)
+    traced = TracedAdam(optimizer)
     learn(2, ours[:2], theirs[:2], traced.step, expected.step)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_steps_that_update_other_parameters_have_no_corrections_to_share() -> None:
+    ours = parameters()
+    traced = TracedAdam(Adam(ours))
+    ours[0].grad = torch.ones_like(ours[0])
+    traced.step()
+    ours[1].grad = torch.ones_like(ours[1])
+    with pytest.raises(NotCapturable, match="other parameters have gradients"):
+        traced.step()
 
 
 @pytest.mark.parametrize("permitted", [True, False])

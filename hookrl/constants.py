@@ -1,0 +1,129 @@
+"""What traced code took for constants, and whether it still is what it was.
+
+Tracing leaves nothing of Python behind: a coefficient, the training mode of a layer or whether a
+parameter is trained at all are part of the graph. They are found once and read before each batch,
+which may itself take no longer than a millisecond.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+_NUMBERS = (float, str)
+
+
+class Constants:
+    """Plain settings, modules and tensors of what is traced.
+
+    Settings are numbers, texts, truth values and None, also in tuples; what a list or a dictionary
+    holds is not watched.
+
+    Args:
+        computes: modules or callables, watched with all their modules; of those inside only what
+            is public.
+        hooks: other objects. Of their whole numbers only those are settings that the constructor
+            takes: hooks count.
+    """
+
+    def __init__(self, computes: Iterable[Any], hooks: Iterable[Any] = ()) -> None:
+        computes = list(computes)
+        parts = [part for one in computes for part in parts_of(one)]
+        settings = [
+            (part, name)
+            for part in parts
+            for name in _settings(part, _whole(part))
+            # What inner modules keep for themselves may have to do with acting alone.
+            if name[0] != "_" or any(part is one for one in computes)
+        ]
+        settings += [(hook, name) for hook in hooks for name in _settings(hook, _arguments(hook))]
+        # An attribute may be the class's until somebody sets it.
+        self._settings = [
+            (vars(part), name, getattr(type(part), name, None)) for part, name in settings
+        ]
+        modules = [part for part in parts if isinstance(part, nn.Module)]
+        self.parameters = list({id(p): p for m in modules for p in m.parameters()}.values())
+        """Those of all modules."""
+        self.names = [f"{type(part).__name__}.{name}" for part, name in settings]
+        """What each of `settings` is called."""
+        self.names += ["whether a parameter is trained"] * len(self.parameters)
+        inner = [own for m in modules for own in (m._parameters, m._buffers, m._modules) if own]
+        self._holders: list[dict[str, Any]] = inner
+        self._tensors = [
+            (vars(part), name)
+            for part in parts
+            for name, value in vars(part).items()
+            if isinstance(value, torch.Tensor)
+        ]
+        self._objects = self._watched()
+
+    def settings(self) -> list[Any]:
+        """What the settings are now."""
+        values = [own.get(name, default) for own, name, default in self._settings]
+        values += [parameter.requires_grad for parameter in self.parameters]
+        return values
+
+    @property
+    def has_same_parts(self) -> bool:
+        """Whether modules and tensors are the ones that were found, none replaced by another."""
+        return are_same(self._watched(), self._objects)
+
+    def _watched(self) -> list[Any]:
+        objects = [value for holder in self._holders for value in holder.values()]
+        objects += [attributes.get(name) for attributes, name in self._tensors]
+        return objects
+
+
+def parts_of(computes: Any) -> list[Any]:
+    """A module and all modules in it; a callable that is none, and those that it has."""
+    if isinstance(computes, nn.Module):
+        return list(computes.modules())
+    own = getattr(computes, "__dict__", {})
+    inner = [part for one in own.values() if isinstance(one, nn.Module) for part in one.modules()]
+    return [computes, *inner] if own else inner
+
+
+def are_same(found: Sequence[Any], known: Sequence[Any]) -> bool:
+    """Whether two lists hold the same objects."""
+    return len(found) == len(known) and all(map(operator.is_, found, known))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is a number, a text, a truth value, None, or a tuple of such."""
+    if isinstance(value, tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _settings(part: Any, whole: Iterable[str]) -> Iterator[str]:
+    """Names of the settings among the attributes; `whole` are those of any plain kind."""
+    accepted, own = set(whole), getattr(part, "__dict__", None)
+    if own is None:
+        return
+    for name, value in own.items():
+        if (
+            isinstance(value, _NUMBERS)
+            or (isinstance(value, bool) and name[0] != "_")
+            or (name in accepted and is_plain(value))
+        ):
+            yield name
+    for name in {name: None for kind in type(part).__mro__ for name in vars(kind)}:
+        number = isinstance(getattr(type(part), name, None), float)
+        if number and name[0] != "_" and name not in own:
+            yield name
+
+
+def _whole(part: Any) -> Iterable[str]:
+    """Attributes of a module that may be whole numbers or None: not those that say its shape."""
+    if type(part).__module__.startswith("torch.nn."):
+        return ()
+    return [name for name in vars(part) if name[0] != "_"]
+
+
+def _arguments(hook: Any) -> Iterable[str]:
+    return inspect.signature(type(hook).__init__).parameters
