@@ -40,8 +40,9 @@ class RunningMoments:
         if n > 1:
             centred = batch - batch_mean
             squares += np.add.reduce(centred * centred, axis=0)
-        self.mean = self.mean + delta * (n / total)
-        self.variance = squares / total
+        # Of single numbers NumPy would make scalars.
+        self.mean = np.asarray(self.mean + delta * (n / total))
+        self.variance = np.asarray(squares / total)
         self.count = total
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ of the fields. Its errors are turned into one sentence each.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from hookrl.configs.serialise import field_types, is_config, unknown_field
 from hookrl.errors import InvalidType, InvalidValue
@@ -46,6 +46,8 @@ def from_overrides(base: type[Config] | Config, overrides: Iterable[str]) -> Con
             )
         try:
             value = _parse(text)
+            if isinstance(value, bool) and str in (own := _choices(expected)) and bool not in own:
+                value = text  # in YAML "off" is false, too
             if expected is int and isinstance(value, float) and value.is_integer():
                 value = int(value)  # total_frames=1e6 is how people write a million
             OmegaConf.update(config, key, value, merge=False, force_add=True)
@@ -71,6 +73,11 @@ def _type_name(expected: Any) -> str:
         return "a list of whole numbers"
     arguments = getattr(expected, "__args__", ())
     return " or ".join(map(_type_name, arguments)) if arguments else str(expected)
+
+
+def _choices(expected: Any) -> set[Any]:
+    """A type, or those of a union."""
+    return set(get_args(expected)) or {expected}
 
 
 def _parse(text: str) -> Any:

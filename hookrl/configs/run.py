@@ -58,7 +58,7 @@ class RunConfig:
     compile: bool | str = False
     """Whether optimization steps, and those of tensor environments, are carried out by a compiled
     graph of the same hooks. It takes seconds to be made, and then less than half the time for small
-    networks. auto: if more than 20,000 of them are planned."""
+    networks. auto: if 20,000 of them are planned, or more."""
     overlap_collection: bool = False
     """Whether the next batch is collected, in a thread, while the last one is learned from: a
     policy lag of one batch. It saves time where environments wait, or run in processes of their

@@ -30,6 +30,11 @@ from hookrl.loggers.group import LoggerGroup
 from hookrl.loggers.tensorboard import TensorBoardLogger
 
 
+def is_in_use(path: str | Path) -> bool:
+    """Whether there is a directory that is not empty."""
+    return Path(path).is_dir() and any(Path(path).iterdir())
+
+
 class RunDirectory:
     """The files of one run; `create` begins one, `open` reads one.
 
@@ -80,7 +85,7 @@ class RunDirectory:
             ) from None
         if run.path.exists() and not run.path.is_dir():
             raise ExistingFile(f"{run.path} is a file: expected a new directory for a run.")
-        if run.path.is_dir() and any(run.path.iterdir()):
+        if is_in_use(run.path):
             if not overwrite:
                 raise ExistingFile(
                     f"{run.path} exists and is not empty: expected a new directory for a run, or "

@@ -56,7 +56,8 @@ def generalized_advantage_estimate(
     if len(set(shapes.values())) > 1:
         got = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
         raise InvalidValue(f"Advantages need tensors of one shape [envs, time, 1], got {got}.")
-    delta = reward + gamma * next_state_value * ~terminated - state_value
+    # Not times zero: the last observation of a simulator that diverged may be worth NaN.
+    delta = reward + gamma * next_state_value.masked_fill(terminated, 0) - state_value
     advantage = reverse_linear_scan(gamma * lmbda * (~done).to(delta.dtype), delta)
     return advantage, advantage + state_value
 

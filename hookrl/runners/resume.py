@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,14 +31,19 @@ def resume_run(
     *,
     at: int | None = None,
     into: str | Path | None = None,
+    register: Callable[[Any], Any] = lambda trainer: None,
 ) -> Resumed:
     """Build the trainer of a run and load a checkpoint of it.
+
+    If that fails, nothing of the run has changed, and there is no new one.
 
     Args:
         path: directory of the run.
         overrides: settings to change, such as ``"total_frames=1e6"`` to prolong it.
         at: frames of the checkpoint; None: the newest that is sound.
         into: a new run directory, which leaves the old one as it is; None: go on in the old one.
+        register: called with the trainer before its state is loaded, to register the hooks of one's
+            own that the run had.
 
     Raises:
         MissingFile: if there is no such run, or no such checkpoint.
@@ -46,6 +51,7 @@ def resume_run(
             asked for without a new directory.
         CorruptCheckpoint: if the checkpoint is damaged, and so are all older ones.
         ExistingFile: if the new directory is in use.
+        MissingKey: if the checkpoint is of a trainer with other hooks or networks.
     """
     run = RunDirectory.open(path)
     if run.algorithm not in ALGORITHMS:
@@ -63,16 +69,22 @@ def resume_run(
     config = from_overrides(from_plain(algorithm.load_config(), before), overrides)
     changed = _changed(before, to_plain(config))
     state, manifest = _checkpoint(run, at)
-    frames = int(manifest.about["frames"])
+    frames, plain = int(manifest.about["frames"]), to_plain(config)
     if into is not None:
-        parent, run = run, _fork(run, into, to_plain(config), frames, changed)
+        parent, run = run, _fork(run, into, plain, frames, changed)
         if parent.metrics_file.exists():
             shutil.copyfile(parent.metrics_file, run.metrics_file)
-    elif changed:
-        run.record({"frames": frames, "changed": changed}, config=to_plain(config))
     config.run_dir, config.overwrite = str(run.path), False
-    trainer = algorithm.load_trainer().from_config(config, resume=True)
-    trainer.resume_from(state, manifest)
+    try:
+        trainer = algorithm.load_trainer().from_config(config, resume=True)
+        register(trainer)
+        trainer.resume_from(state, manifest)
+    except BaseException:
+        if into is not None:
+            run.remove_files()
+        raise
+    if changed and into is None:
+        run.record({"frames": frames, "changed": changed}, config=plain)
     return Resumed(trainer, run, changed)
 
 

@@ -30,6 +30,8 @@ from hookrl.trainers.step import OptimizationStep
 
 _COUNTERS = ("collected_frames", "optim_steps", "recaptures", "last_save")
 
+_OWN_HOOKS = " Hooks of your own are registered first: resume_run(path, register=…) in Python."
+
 
 class Checkpointing(HookHost):
     """A host of hooks whose state can be saved and restored."""
@@ -99,6 +101,7 @@ class Checkpointing(HookHost):
             raise MissingKey(
                 f"the checkpoint does not fit this Trainer: {'; '.join(problems)}. Nothing was "
                 "loaded; strict=False takes what fits."
+                + (_OWN_HOOKS if any("unexpected 'modules/" in one for one in problems) else "")
             )
         targets = {
             **{name: (part, state[name]) for name, part in parts.items() if name in state},

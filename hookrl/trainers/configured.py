@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Self
 
 from hookrl.configs import RunConfig
 from hookrl.hooks import matmul_precision, torch_threads
+from hookrl.loggers import RunDirectory
+from hookrl.loggers.run_directory import is_in_use
 from hookrl.trainers.assembly import check_config
 from hookrl.trainers.trainer import Trainer
 
@@ -33,7 +35,14 @@ class ConfiguredTrainer(Trainer):
         check_config(config, cls.config_type)
         # As in training: a factorisation's last bits depend on threads and precision.
         with torch_threads(config.torch_threads), matmul_precision(config.matmul_precision):
-            return cls._build(config, resume)
+            if config.run_dir is None or resume or is_in_use(config.run_dir):
+                return cls._build(config, resume)
+            try:
+                return cls._build(config, resume)
+            except BaseException:
+                # Whoever corrects the mistake begins the run anew.
+                RunDirectory(config.run_dir).remove_files()
+                raise
 
     @classmethod
     @abstractmethod

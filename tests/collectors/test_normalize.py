@@ -166,3 +166,11 @@ def test_a_state_of_another_shape_is_refused_and_changes_nothing() -> None:
     with pytest.raises(InvalidValue, match=r"has shape \(4,\): expected \(3,\)"):
         normalizer.load_state_dict(source.state_dict())
     assert not normalizer.state_dict()["observation/a"]["mean"].any()
+
+
+def test_single_numbers_have_moments_with_a_state() -> None:
+    moments, other = RunningMoments(()), RunningMoments(())
+    moments.update(np.array([1.0, 3.0]))
+    other.load_state_dict(moments.state_dict())
+    assert other.mean == moments.mean == pytest.approx(2, abs=1e-3)
+    assert other.variance.shape == ()

@@ -26,6 +26,8 @@ def test_without_overrides_every_field_has_its_default() -> None:
         ("clip_value=null", "clip_value", None),
         ("target_kl=0.01", "target_kl", 0.01),
         ("normalize_reward=true", "normalize_reward", True),
+        ("compile=off", "compile", False),
+        ("compile=auto", "compile", "auto"),
         ("env_kwargs={gravity: 9.8}", "env_kwargs", {"gravity": 9.8}),
         ("env_kwargs.deep.name=[1, a]", "env_kwargs", {"deep": {"name": [1, "a"]}}),
     ],
@@ -97,3 +99,9 @@ def test_a_mistake_is_one_sentence(override: str, kind: type[UserError], sentenc
     with pytest.raises(kind) as caught:
         from_overrides(PPOConfig, [override])
     assert str(caught.value) == sentence
+
+
+def test_a_text_that_yaml_takes_for_a_truth_value_is_a_text_where_one_is_expected() -> None:
+    config = from_overrides(PPOConfig, ["checkpoint.exact_resume=off", "run_dir=yes"])
+    assert config.checkpoint.exact_resume == "off"
+    assert config.run_dir == "yes"

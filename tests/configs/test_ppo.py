@@ -17,6 +17,7 @@ from hookrl.errors import InvalidType, InvalidValue
         ("total_frames", 0),
         ("num_envs", 0),
         ("minibatches", 0),
+        ("minibatches", 100_000),
         ("seed", -1),
         ("gamma", 1.1),
         ("gamma", float("nan")),

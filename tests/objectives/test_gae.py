@@ -142,3 +142,16 @@ def test_shapes_that_merely_broadcast_are_refused() -> None:
     batch["next", "reward"] = batch["next", "reward"].squeeze(-1)
     with pytest.raises(ValueError, match=r"one shape .* reward \(4, 4\), state_value \(4, 4, 1\)"):
         GAE(0.99, 0.95)(batch)
+
+
+def test_a_terminal_observation_may_be_worth_nothing_at_all() -> None:
+    advantage, _ = generalized_advantage_estimate(
+        column(1, 2),
+        column(10, 20),
+        column(20, float("nan")),
+        flags(0, 1),
+        flags(0, 1),
+        gamma=GAMMA,
+        lmbda=LMBDA,
+    )
+    assert advantage.flatten().tolist() == pytest.approx([9 - 8.1, -18])

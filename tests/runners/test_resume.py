@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hookrl.configs import CheckpointConfig, NetworkConfig, PPOConfig, to_plain
-from hookrl.errors import ExistingFile, InvalidValue, MissingFile, MissingKey
+from hookrl.errors import ExistingFile, InvalidValue, MissingFile, MissingKey, UserError
+from hookrl.hooks import EarlyStopping
 from hookrl.loggers import RunDirectory
 from hookrl.runners.resume import resume_run
 from hookrl.trainers import PPOTrainer
@@ -150,6 +151,26 @@ def test_an_unknown_setting_changes_nothing(finished):
     assert (finished / "config.json").read_bytes() == before
 
 
-def test_another_network_is_refused_before_anything_changes(finished):
-    with pytest.raises(MissingKey, match="the checkpoint does not fit this Trainer"):
-        resume_run(finished, ["network.hidden_sizes=[7]"])
+@pytest.mark.parametrize("change", ["network.hidden_sizes=[7]", "env=CartPole-v9"])
+def test_what_does_not_fit_is_refused_before_anything_changes(finished, change):
+    before = (finished / "config.json").read_bytes()
+    with pytest.raises(UserError):
+        resume_run(finished, [change])
+    assert (finished / "config.json").read_bytes() == before
+    with pytest.raises(UserError):
+        resume_run(finished, [change], into=finished.parent / "fork")
+    assert resume_run(finished, into=finished.parent / "fork").trainer.collected_frames == 100
+
+
+def test_a_run_with_a_hook_of_ones_own_goes_on_with_it(tmp_path):
+    def add_hook(trainer):
+        EarlyStopping("episode/mean_reward", threshold=1e6).register(trainer)
+
+    trainer = PPOTrainer.from_config(dataclasses.replace(CONFIG, run_dir=str(tmp_path / "run")))
+    add_hook(trainer)
+    trainer.train()
+    with pytest.raises(MissingKey, match=r"Hooks of your own are registered first: resume_run"):
+        resume_run(tmp_path / "run")
+    resumed = resume_run(tmp_path / "run", ["total_frames=140"], register=add_hook).trainer
+    resumed.train()
+    assert resumed.collected_frames == 140

@@ -213,3 +213,14 @@ def test_a_loss_of_another_kind_is_refused_with_what_is_missing():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="device='gpu'"):
         build(device="gpu")
+
+
+def test_a_trainer_that_cannot_be_built_leaves_no_run_behind(tmp_path):
+    config = PPOConfig(
+        num_envs=1, vectorization_mode="async", run_dir=str(tmp_path / "run"), progress_bar=False
+    )
+    config.checkpoint.exact_resume = "require"
+    with pytest.raises(InvalidValue, match="exact_resume"):
+        PPOTrainer.from_config(config)
+    config.vectorization_mode = "sync"
+    assert PPOTrainer.from_config(config).collected_frames == 0
