@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -84,6 +85,11 @@ class TensorCollector(Collector):
         self.rng = np.random.default_rng(seed)
         self._ids = TrajectoryIds(env.num_envs)
         self._started = False
+        space, self._bounds = env.single_action_space, None
+        if isinstance(space, spaces.Box):
+            self._bounds = tuple(
+                torch.as_tensor(bound, device=env.device) for bound in (space.low, space.high)
+            )
         self._graph: Graph | None = None
         self._constants: Constants | None = None
         self._settings: list[Any] = []
@@ -164,7 +170,9 @@ class TensorCollector(Collector):
         for step_noise, step_resets in zip(noise.unbind(), resets.unbind(), strict=True):
             params = policy.policy_params(observation)
             action = policy.distribution.sample(params, step_noise)
-            after = env.advance(state, action, step_resets)
+            # What is stored is what the policy drew, since log-probabilities belong to that.
+            taken = action if self._bounds is None else action.clamp(*self._bounds)
+            after = env.advance(state, taken, step_resets)
             rows.append(
                 (
                     *(observation, action, after.final_observation),

@@ -10,6 +10,7 @@ import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 
 from hookrl.envs import tensor
+from hookrl.envs.snapshots.workers import WorkerEnv
 from hookrl.envs.sync import SerialVectorEnv
 from hookrl.errors import InvalidType, InvalidValue, UserError, did_you_mean
 
@@ -115,11 +116,18 @@ def make_vector_env(
     if vectorization_mode == "sync":
         return SerialVectorEnv(functions)
     if vectorization_mode == "async":
-        return AsyncVectorEnv(functions, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+        workers = [functools.partial(_in_worker, function) for function in functions]
+        return AsyncVectorEnv(workers, copy=False, autoreset_mode=AutoresetMode.DISABLED)
     raise InvalidValue(
         f"vectorization_mode={vectorization_mode!r}: expected 'sync', 'async', "
         "'vector_entry_point' or 'tensor'."
     )
+
+
+def _in_worker(function: Callable[[], Any]) -> gym.Env[Any, Any]:
+    """Make an environment that answers for its state from another process."""
+    env = function()
+    return env if isinstance(env, WorkerEnv) else WorkerEnv(env)
 
 
 def _own_form(

@@ -112,6 +112,25 @@ def test_a_captured_policy_explores_as_much_as_it_is_told_to() -> None:
 
 
 @pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("compile_", [False, True])
+def test_environments_see_actions_within_bounds_and_batches_what_was_drawn(compile_: bool) -> None:
+    source, seen = collector("Pendulum-v1", compile=compile_), []
+    source.policy.distribution.log_std.data.fill_(2.0)
+    advance = source.env.advance
+
+    def watched(state: Any, actions: torch.Tensor, resets: torch.Tensor) -> Any:
+        seen.append(actions)
+        return advance(state, actions, resets)
+
+    source.env.advance = watched
+    batch = source.collect()
+    assert batch["action"].abs().max() > 2
+    assert seen
+    if not compile_:
+        assert torch.stack(seen).abs().max() == 2
+
+
+@pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("part", ["an environment's number", "the last layer"])
 def test_what_changes_between_batches_counts(part: str) -> None:
     batches = []

@@ -10,6 +10,7 @@ from counting import CountingEnv, makers, sync_env
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
+from hookrl.collectors import VectorCollector
 from hookrl.envs import MissingDependency, make_env, make_vector_env
 from hookrl.envs.tensor import CartPole
 from hookrl.errors import InvalidType, InvalidValue
@@ -100,6 +101,15 @@ def test_copies_in_processes_leave_resetting_to_the_collector_too() -> None:
     try:
         assert isinstance(env, AsyncVectorEnv)
         assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    finally:
+        env.close()
+
+
+def test_copies_in_processes_go_on_exactly() -> None:
+    env = make_vector_env("CartPole-v1", 2, vectorization_mode="async")
+    try:
+        collector = VectorCollector(env, policy=None, frames_per_batch=10)
+        assert collector.exact_resume == "exact"
     finally:
         env.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from hookrl.envs.tensor.base import TensorEnv
 from hookrl.envs.tensor.cart_pole import CartPole
 from hookrl.envs.tensor.mountain_car import MountainCar
 from hookrl.envs.tensor.pendulum import Pendulum
-from hookrl.errors import InvalidValue, did_you_mean
+from hookrl.errors import InvalidValue, MissingKey, did_you_mean
 
 ENVIRONMENTS: dict[str, Callable[..., TensorEnv]] = {
     "Acrobot-v1": Acrobot,
@@ -36,10 +37,19 @@ def make(
 
     Raises:
         InvalidValue: if no tensor environment has that id, or an argument is out of its range.
+        MissingKey: if it takes no argument of such a name.
     """
     if env_id not in ENVIRONMENTS:
         raise InvalidValue(
             f"unknown tensor environment {env_id!r}{did_you_mean(env_id, ENVIRONMENTS)}: expected "
             f"one of {', '.join(sorted(ENVIRONMENTS))}."
         )
-    return ENVIRONMENTS[env_id](num_envs, device=device, **options)
+    make_it = ENVIRONMENTS[env_id]
+    accepted = [name for name in inspect.signature(make_it).parameters if name != "num_envs"]
+    for name in options:
+        if name not in accepted:
+            raise MissingKey(
+                f"the tensor environment {env_id!r} has no argument {name!r}"
+                f"{did_you_mean(name, accepted)}: expected one of {', '.join(accepted)}."
+            )
+    return make_it(num_envs, device=device, **options)

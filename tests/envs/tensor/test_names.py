@@ -6,7 +6,7 @@ import pytest
 from envs.tensor.twins import NAMES
 
 from hookrl.envs.tensor import CartPole, make
-from hookrl.errors import InvalidValue
+from hookrl.errors import InvalidValue, MissingKey
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,3 +30,8 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         "unknown tensor environment 'CartPol-v1' (did you mean 'CartPole-v1'?): expected one of "
         "Acrobot-v1, CartPole-v1, MountainCar-v0, Pendulum-v1."
     )
+
+
+def test_an_unknown_argument_is_refused_with_the_nearest() -> None:
+    with pytest.raises(MissingKey, match=r"'max_steps' \(did you mean 'max_episode_steps'\?\)"):
+        make("CartPole-v1", max_steps=3)
