@@ -11,6 +11,7 @@ from tensordict import TensorDict, TensorDictBase
 
 from hookrl.constants import Constants
 from hookrl.graph import Graph, NotCapturable
+from hookrl.purity import pure
 from hookrl.tensordicts import items
 
 Leaves = list[tuple[Any, torch.Tensor]]
@@ -77,7 +78,7 @@ class BatchGraph:
         if graph is None or not graph.is_current:
 
             def function(*tensors: torch.Tensor) -> list[torch.Tensor]:
-                with torch.no_grad():
+                with torch.no_grad(), pure(self._module):
                     return self._function(of_leaves(keys, tensors, batch.batch_size))
 
             graph = self._graphs[layout] = Graph(function, leaves)

@@ -37,7 +37,7 @@ class Constants:
         settings = [
             (part, name)
             for part in parts
-            for name in _settings(part, _whole(part))
+            for name in _settings(part, _public(part))
             # What inner modules keep for themselves may have to do with acting alone.
             if name[0] != "_" or any(part is one for one in computes)
         ]
@@ -52,8 +52,9 @@ class Constants:
         self.names = [f"{type(part).__name__}.{name}" for part, name in settings]
         """What each of `settings` is called."""
         self.names += ["whether a parameter is trained"] * len(self.parameters)
-        inner = [own for m in modules for own in (m._parameters, m._buffers, m._modules) if own]
-        self._holders: list[dict[str, Any]] = inner
+        self._holders: list[dict[str, Any]] = [
+            own for m in modules for own in (m._parameters, m._buffers, m._modules) if own
+        ]
         self._tensors = [
             (vars(part), name)
             for part in parts
@@ -118,7 +119,7 @@ def _settings(part: Any, whole: Iterable[str]) -> Iterator[str]:
             yield name
 
 
-def _whole(part: Any) -> Iterable[str]:
+def _public(part: Any) -> Iterable[str]:
     """Attributes of a module that may be whole numbers or None: not those that say its shape."""
     if type(part).__module__.startswith("torch.nn."):
         return ()

@@ -112,3 +112,27 @@ def test_entries_may_lie_otherwise_than_before() -> None:
     for x in (wide[:, :3].clone(), wide[:, :3], wide[:, ::2]):
         torch.testing.assert_close(graph(TensorDict({"x": x}, batch_size=[4]))[0], x * 2)
     assert graph.refused is None
+
+
+class Averaging(torch.nn.Module):
+    """Subtracts what it has seen so far, and keeps that in a buffer it replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
+        return x - self.mean
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_module_that_assigns_something_is_carried_out_as_it_is() -> None:
+    module, expected = Averaging(), Averaging()
+    graph = BatchGraph(lambda batch: [module(batch["x"])], "averaging", module=module)
+    for _ in range(3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            (found,) = graph(rows())
+        torch.testing.assert_close(found, expected(rows()["x"]))
+    assert "a forward pass assigns Averaging.mean" in str(graph.refused)

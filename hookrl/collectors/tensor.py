@@ -24,6 +24,7 @@ from hookrl.envs.tensor import State, TensorEnv
 from hookrl.errors import InvalidType
 from hookrl.graph import Graph, NotCapturable
 from hookrl.models.distributions import ActionDistribution
+from hookrl.purity import pure
 from hookrl.state import restored, same_keys, snapshot
 
 _GRAPH_STEPS = 16
@@ -210,7 +211,8 @@ class TensorCollector(Collector):
 
     @torch.no_grad()
     def _rollout_without_gradients(self, *tensors: Tensor) -> list[Tensor]:
-        return self._rollout(*tensors)
+        with pure(self.policy):
+            return self._rollout(*tensors)
 
     def _batch(
         self,

@@ -13,10 +13,10 @@ from hookrl.batch_graph import Leaves, leaves_of
 from hookrl.constants import Constants, are_same
 from hookrl.graph import Graph, NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
+from hookrl.purity import pure
 from hookrl.tensordicts import holders
 from hookrl.trainers.captured.optimizers import TracedAdam
 from hookrl.trainers.captured.plan import Plan, make_plan
-from hookrl.trainers.captured.purity import pure
 from hookrl.trainers.captured.traced import Outcome, TracedStep
 from hookrl.trainers.captured.written import WritesIf
 from hookrl.trainers.step import StepHost, checked_losses

@@ -82,9 +82,9 @@ class Chancy(Net):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (Averaged, "the loss assigns Averaged.shift,"),
-        (Counting, "the loss assigns Counting.calls,"),
-        (Remembering, "the loss assigns Sequential.last,"),
+        (Averaged, "a forward pass assigns Averaged.shift,"),
+        (Counting, "a forward pass assigns Counting.calls,"),
+        (Remembering, "a forward pass assigns Sequential.last,"),
         (Chancy, "random numbers of Python or NumPy"),
     ],
 )

@@ -17,18 +17,21 @@ from hookrl.graph import NotCapturable
 
 
 @contextlib.contextmanager
-def pure(loss_module: Any) -> Iterator[None]:
-    """Put back what the block assigns to attributes of the module, and refuse it.
+def pure(computes: Any) -> Iterator[None]:
+    """Put back what the block assigns to attributes of what computes in it, and refuse it.
 
     A graph would go on with what was assigned once, and what is assigned while it is traced are
     tensors without numbers. Random generators of the process are put back as well.
 
+    Args:
+        computes: a module, with all in it, or a callable.
+
     Raises:
-        NotCapturable: after the block, naming what it does.
+        NotCapturable: after the block, naming what was assigned.
     """
     kept = [
         (part, attributes, dict(attributes))
-        for part in parts_of(loss_module)
+        for part in parts_of(computes)
         for attributes in _attributes(part)
     ]
     generators = _host_generators()
@@ -37,22 +40,21 @@ def pure(loss_module: Any) -> Iterator[None]:
         yield
     finally:
         for part, attributes, before in kept:
-            names = (name for name in {**before, **attributes})
             assigned += [
                 f"{type(part).__name__}.{name}"
-                for name in names
+                for name in {**before, **attributes}
                 if _is_assigned(part, name, attributes, before)
             ]
             attributes.clear()
             attributes.update(before)
     if assigned:
-        raise NotCapturable(f"the loss assigns {assigned[0]}, which a graph would not do")
+        raise NotCapturable(f"a forward pass assigns {assigned[0]}, which a graph would not do")
     if _host_generators() != generators:
         random.setstate(generators[0])
         np.random.set_state(generators[1])
         raise NotCapturable(
-            "the loss draws random numbers of Python or NumPy, of which a graph would repeat the "
-            "first: expected torch's"
+            "a forward pass draws random numbers of Python or NumPy, of which a graph would repeat "
+            "the first: expected torch's"
         )
 
 
