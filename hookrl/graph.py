@@ -85,8 +85,9 @@ class Graph:
         module = _traced(mode, function, fakes)
         held = _lift(module)
         self._held = [tensor.detach() for tensor in held]
-        self._origins = held
-        self._places = [tensor.data_ptr() for tensor in held]
+        # Parameters are what somebody may give other memory; anything else is replaced as a whole.
+        self._parameters = [one for one in held if isinstance(one, torch.nn.Parameter)] or held[:1]
+        self._places = [*map(torch.Tensor.data_ptr, self._parameters)]
         fakes += [_fake(mode, tensor) for tensor in self._held]
         compiled = _compiled(module, fakes)
         self._run: Callable[..., Sequence[torch.Tensor]] = lambda *inputs: compiled(
@@ -108,8 +109,8 @@ class Graph:
 
     @property
     def is_current(self) -> bool:
-        """Whether the tensors that it found still lie where they did."""
-        return [tensor.data_ptr() for tensor in self._origins] == self._places
+        """Whether the parameters that it found still lie where they did."""
+        return [*map(torch.Tensor.data_ptr, self._parameters)] == self._places
 
     def fits(self, inputs: Sequence[torch.Tensor]) -> bool:
         """Whether it serves inputs of such lengths, where they vary."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from tensordict import TensorDictBase
 
 from hookrl.batch_graph import Leaves, leaves_of
-from hookrl.constants import Constants, are_same
+from hookrl.constants import Constants, are_same, values_in
 from hookrl.graph import Graph, NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.purity import pure
@@ -20,6 +21,8 @@ from hookrl.trainers.captured.plan import Plan, make_plan
 from hookrl.trainers.captured.traced import Outcome, TracedStep
 from hookrl.trainers.captured.written import WritesIf
 from hookrl.trainers.step import StepHost, checked_losses
+
+_gradient_of = operator.attrgetter("grad")
 
 
 class Refused(Exception):
@@ -62,7 +65,10 @@ class Capture:
         self._post_optim = hooks["post_optim"]
         self._post_optim_log = hooks["post_optim_log"]
         self._select_calls = self._select.calls[self.plan.select]
-        self._calls = self._calls_now()
+        self._calls = tuple(
+            point.calls
+            for point in (self._select, self._post_loss, self._optimizer, self._post_optim)
+        )
         owners = {id(one.owner): one.owner for one in self.plan.captured}
         self._owners = list(owners.values())
         self.inputs = [
@@ -86,15 +92,8 @@ class Capture:
             for group in optimizer.param_groups
             for parameter in group["params"]
         ]
-        self._none = [None] * len(self._trained)
         self._loss_module = trainer.loss_module
         self._constants = Constants([trainer.loss_module], self._owners)
-        self.setting_names = [
-            *("clip_grad_norm", "clip_norm"),
-            *("the settings of an optimizer" for _ in self._optimizers),
-            *self._constants.names,
-        ]
-        """What each of `settings` is called."""
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
         self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
         self._steps_of_layout: dict[Any, list[TracedStep]] = {}
@@ -113,8 +112,16 @@ class Capture:
             self.trainer.clip_grad_norm,
             self.trainer.clip_norm,
             *[optimizer.constants for _, optimizer in self._optimizers],
-            *self._constants.settings(),
+            self._constants.settings(),
         ]
+
+    def changed(self, before: list[Any], now: list[Any]) -> list[str]:
+        """Names of the settings that differ."""
+        names = ["clip_grad_norm", "clip_norm"]
+        names += ["the settings of an optimizer" for _ in self._optimizers]
+        # The last are those of modules and hooks.
+        found = [n for n, one, other in zip(names, before, now, strict=False) if one != other]
+        return found + self._constants.changed(before[-1], now[-1])
 
     def is_current(self) -> bool:
         """Whether modules, optimizers and all tensors are still the ones, where they were."""
@@ -140,17 +147,22 @@ class Capture:
         It is not if a hook was removed within the batch, or somebody left gradients, to which this
         step's would be added.
         """
-        gradients = [parameter.grad for parameter in self._trained]
-        return are_same(self._calls_now(), self._calls) and are_same(gradients, self._none)
+        select, post_loss, optimizer, post_optim = self._calls
+        return (
+            # Other tuples once one was removed.
+            self._select.calls is select
+            and self._post_loss.calls is post_loss
+            and self._optimizer.calls is optimizer
+            and self._post_optim.calls is post_optim
+            and not self._has_gradients()
+        )
 
-    def _calls_now(self) -> list[Any]:
-        """The hooks of every inner point: other tuples once one was removed."""
-        return [
-            self._select.calls,
-            self._post_loss.calls,
-            self._optimizer.calls,
-            self._post_optim.calls,
-        ]
+    def _has_gradients(self) -> bool:
+        """Whether there are gradients other than zero; looking at each takes twice as long."""
+        try:
+            return any(map(_gradient_of, self._trained))
+        except RuntimeError:  # several numbers are neither true nor false
+            return True
 
     def run(self, batch: Any, index: int) -> bool:
         """Carry out one step; False if there was nothing left to learn from.
@@ -227,7 +239,7 @@ class Capture:
         """Whether the value of the step before still has the same tensors."""
         if self._holders is None:
             return are_same([leaf for _, leaf in leaves_of(value)], self._tensors)
-        return are_same([one for own in self._holders for one in own.values()], self._entries)
+        return are_same(values_in(self._holders), self._entries)
 
     def _step_for(
         self, value: TensorDictBase, own: list[torch.Tensor], layouts: list[Any], index: int
@@ -244,7 +256,7 @@ class Capture:
             self._leaves = leaves_of(value)
             self._tensors = [leaf for _, leaf in self._leaves]
             self._holders = holders(value)
-            self._entries = [one for own in self._holders or () for one in own.values()]
+            self._entries = values_in(self._holders or ())
             layout = tuple(
                 (key, leaf.shape, leaf.stride(), leaf.dtype) for key, leaf in self._leaves
             )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hookrl.constants import are_same
+from hookrl.constants import are_same, values_in
 from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
@@ -78,9 +78,9 @@ class TracedAdam:
         )
 
     def _watched(self) -> list[Any]:
-        objects = [one for group in self.param_groups for one in group["params"]]
-        for state in self._state.values():
-            objects += state.values()
+        objects = values_in(self._state.values())
+        for group in self.param_groups:
+            objects += group["params"]
         return objects
 
     def take_up_rates(self) -> None:

@@ -95,8 +95,7 @@ class CapturedStep:
         if settings != self._settings:
             self._trainer.recaptures += 1
             if self._trainer.recaptures > _RECAPTURES:
-                settled = zip(capture.setting_names, self._settings, settings, strict=False)
-                changed = ", ".join(name for name, before, now in settled if before != now)
+                changed = ", ".join(capture.changed(self._settings, settings))
                 self._refuse(f"{changed} {_changed(self._trainer.recaptures)}")
             return False
         return capture.is_current()

@@ -274,7 +274,7 @@ def test_a_setting_that_changes_is_captured_again(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         graph.Graph, "__init__", lambda self, *a: (made.append(1), original(self, *a))[0]
     )
-    trainer = toy(4, 2)
+    trainer = toy(4, 1)  # a second step would have what the first left in the batch
     trainer.register_op("post_steps", lambda: setattr(trainer.loss_module, "scale", 2.0))
     trainer.train()
     assert refused(trainer) is None
