@@ -65,12 +65,16 @@ class Capture:
         self._post_optim = hooks["post_optim"]
         self._post_optim_log = hooks["post_optim_log"]
         self._select_calls = self._select.calls[self.plan.select]
-        self._calls = tuple(
-            point.calls
-            for point in (self._select, self._post_loss, self._optimizer, self._post_optim)
-        )
         owners = {id(one.owner): one.owner for one in self.plan.captured}
         self._owners = list(owners.values())
+        inner = (self._select, self._post_loss, self._optimizer, self._post_optim)
+        self._has_foreign_hooks = any(
+            type(one.owner).__module__.partition(".")[0] != "hookrl"
+            for point in (*inner, self._post_optim_log)
+            for one in point
+        )
+        """Whether there are hooks that may do anything; hookrl's own leave all as it is."""
+        self._calls = tuple(point.calls for point in inner)
         self.inputs = [
             (owner, name) for owner in self._owners for name in getattr(owner, "inputs", ())
         ]
@@ -140,13 +144,14 @@ class Capture:
         """Whether there has been a graph to run."""
         return bool(self._graphs)
 
-    @property
-    def serves(self) -> bool:
-        """Whether a step by the graph is the step of now.
+    def serves(self, index: int) -> bool:
+        """Whether step `index` of a batch by the graph is the step of now.
 
         It is not if a hook was removed within the batch, or somebody left gradients, to which this
         step's would be added.
         """
+        if index and not self._has_foreign_hooks:
+            return True
         select, post_loss, optimizer, post_optim = self._calls
         return (
             # Other tuples once one was removed.
@@ -237,6 +242,8 @@ class Capture:
 
     def _has_same_leaves(self, value: TensorDictBase) -> bool:
         """Whether the value of the step before still has the same tensors."""
+        if self.selects and not self._has_foreign_hooks:
+            return True
         if self._holders is None:
             return are_same([leaf for _, leaf in leaves_of(value)], self._tensors)
         return are_same(values_in(self._holders), self._entries)

@@ -65,7 +65,7 @@ class CapturedStep:
             self._capture = None
         if self._capture is None and self.refused is None:
             self._begin()
-        if self._capture is None or not self._capture.serves:
+        if self._capture is None or not self._capture.serves(index):
             return self._eager(batch, index)
         try:
             return self._capture.run(batch, index)
