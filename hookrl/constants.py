@@ -71,6 +71,8 @@ class Constants:
             if isinstance(value, torch.Tensor)
         ]
         self._objects = self._watched()
+        self._buffers = [one for m in modules for one in m._buffers.values() if one is not None]
+        self._places = self._places_now()
 
     def settings(self) -> list[Any]:
         """What the settings are now; they are equal to those of before if none has changed."""
@@ -95,7 +97,11 @@ class Constants:
     @property
     def has_same_parts(self) -> bool:
         """Whether modules and tensors are the ones that were found, none replaced by another."""
-        return are_same(self._watched(), self._objects)
+        return are_same(self._watched(), self._objects) and self._places_now() == self._places
+
+    def _places_now(self) -> list[int]:
+        """Where buffers lie; of parameters a graph knows it."""
+        return [*map(torch.Tensor.data_ptr, self._buffers)]
 
     def _watched(self) -> list[Any]:
         objects = values_in(self._holders)

@@ -61,10 +61,9 @@ class PPOConfig(RunConfig):
     def __post_init__(self) -> None:
         RunConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_kind(self, "network", NetworkConfig, "a NetworkConfig")
-        check_number(self, "steps_per_env", "epochs", "minibatches", at_least=1, whole=True)
-        check_number(
-            self, "minibatches", at_least=1, at_most=self.num_envs * self.steps_per_env, whole=True
-        )
+        check_number(self, "steps_per_env", "epochs", at_least=1, whole=True)
+        frames = self.num_envs * self.steps_per_env
+        check_number(self, "minibatches", at_least=1, at_most=frames, whole=True)
         check_number(self, "gamma", "gae_lambda", at_least=0, at_most=1)
         check_number(self, "clip_epsilon", "learning_rate", "adam_eps", above=0)
         check_number(self, "entropy_coeff", "critic_coeff", at_least=0)

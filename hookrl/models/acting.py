@@ -128,7 +128,7 @@ class NumpyActor:
             isinstance(policy.observation_space, spaces.Box)
             and layers is not None
             and all(type(m) in _ACTIVATIONS or _is_linear(m) for m in layers)
-            and not any(map(_is_watched, _modules(policy.policy_path())))
+            and not any(_is_watched(m) for part in policy.policy_path() for m in part.modules())
             and all(
                 p.device.type == "cpu" and p.dtype == torch.float32 for p in policy.parameters()
             )
@@ -214,12 +214,6 @@ def _places(modules: Iterable[nn.Module], found: list[Any]) -> list[Any]:
         else:
             _places(cast("Iterable[nn.Module]", module._modules.values()), found)
     return found
-
-
-def _modules(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """Modules with all that is in them."""
-    for module in modules:
-        yield from module.modules()
 
 
 def _is_linear(module: nn.Module) -> bool:

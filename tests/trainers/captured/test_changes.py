@@ -30,6 +30,10 @@ def swap_weight(place: int) -> Change:
     return change
 
 
+def move_buffer(trainer: Trainer) -> None:
+    trainer.loss_module.shift.data = torch.tensor(-1.0)
+
+
 def swap_optimizer(trainer: Trainer) -> None:
     trainer.modules["optimizer"].optimizer = torch.optim.Adam(
         trainer.loss_module.parameters(), lr=0.2
@@ -55,6 +59,7 @@ CHANGES: dict[str, Change] = {
     "a number that becomes None": set_on_loss("scale", None),
     "a tuple": set_on_loss("weights", (3.0, 1.0)),
     "another tensor": set_on_loss("coefficient", torch.tensor(4.0)),
+    "a buffer that moves": move_buffer,
     "another buffer": set_on_loss("shift", torch.tensor(-1.0)),
     "frozen": lambda trainer: trainer.loss_module.net[0].requires_grad_(False),
     "the mode of an inner module": lambda trainer: trainer.loss_module.drop.train(),
