@@ -1,8 +1,10 @@
 """What traced code took for constants, and whether it still is what it was.
 
 Tracing leaves nothing of Python behind: a coefficient, the training mode of a layer or whether a
-parameter is trained at all are part of the graph. They are found once and read before each batch,
-which may itself take no longer than a millisecond.
+parameter is trained at all are part of the graph. They are found once and asked for before each
+batch, which may itself take no longer than a millisecond. By then none of them is left in the
+processor's caches, and fetching hundreds of objects from memory takes ten times as long as asking
+them. Of a dictionary it is therefore asked first whether anything was written to it at all.
 """
 
 from __future__ import annotations
@@ -15,9 +17,33 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._C._dynamo.guards import dict_version
 
 _NUMBERS = (float, str)
 _is_trained = operator.attrgetter("requires_grad")
+
+
+class Writes:
+    """Notices writes to dictionaries, such as those of attributes, by their versions alone.
+
+    Args:
+        dictionaries: which may be many.
+    """
+
+    def __init__(self, dictionaries: Iterable[dict[Any, Any]]) -> None:
+        self._dictionaries = list(dictionaries)
+        self._versions = self._versions_now()
+
+    def happened(self) -> bool:
+        """Whether there were any since this was asked last; the same value again is none."""
+        versions = self._versions_now()
+        if versions == self._versions:
+            return False
+        self._versions = versions
+        return True
+
+    def _versions_now(self) -> list[int]:
+        return [*map(dict_version, self._dictionaries)]
 
 
 class Constants:
@@ -41,26 +67,13 @@ class Constants:
             (part, _settings(part, _public(part), private=any(part is one for one in computes)))
             for part in parts
         ]
-        settings += [(hook, _settings(hook, _arguments(hook), private=True)) for hook in hooks]
-        self._own: list[tuple[dict[str, Any], Callable[[Any], Any]]] = []
-        self._of_classes: list[tuple[dict[str, Any], str, Any]] = []
-        self._names: list[list[str]] = []
-        for part, names in settings:
-            there = [name for name in names if name in vars(part)]
-            if there:
-                # One call for all of a part; of a single name it would be no tuple.
-                there = there if len(there) > 1 else there * 2
-                self._own.append((vars(part), operator.itemgetter(*there)))
-                self._names.append([f"{type(part).__name__}.{name}" for name in there])
-        for part, names in settings:
-            for name in names:
-                if name not in vars(part):
-                    self._of_classes.append((vars(part), name, getattr(type(part), name)))
-                    self._names.append([f"{type(part).__name__}.{name}"])
+        self._of_modules = _Settings(settings)
+        self._of_hooks = _Settings(
+            (hook, _settings(hook, _arguments(hook), private=True)) for hook in hooks
+        )
         modules = [part for part in parts if isinstance(part, nn.Module)]
         self.parameters = list({id(p): p for m in modules for p in m.parameters()}.values())
         """Those of all modules."""
-        self._names += [["whether a parameter is trained"] * len(self.parameters)]
         self._holders: list[dict[str, Any]] = [
             own for m in modules for own in (m._parameters, m._buffers, m._modules) if own
         ]
@@ -73,23 +86,24 @@ class Constants:
         self._objects = self._watched()
         self._buffers = [one for m in modules for one in m._buffers.values() if one is not None]
         self._places = self._places_now()
+        attributes = [vars(part) for part in parts if hasattr(part, "__dict__")]
+        self._writes = Writes([*attributes, *self._holders])
+        self._look()
 
     def settings(self) -> list[Any]:
         """What the settings are now; they are equal to those of before if none has changed."""
-        try:
-            values: list[Any] = [values_of(own) for own, values_of in self._own]
-        except KeyError:  # one is no more
-            return []
-        values += [(own.get(name, default),) for own, name, default in self._of_classes]
-        values.append([*map(_is_trained, self.parameters)])
-        return values
+        if self._writes.happened():
+            self._look()
+        return [self._values, self._of_hooks.values(), [*map(_is_trained, self.parameters)]]
 
     def changed(self, before: list[Any], now: list[Any]) -> list[str]:
         """Names of those that differ."""
+        trained = ["whether a parameter is trained"] * len(self.parameters)
+        names = (self._of_modules.names, self._of_hooks.names, trained)
         found = [
             name
-            for names, old, new in zip(self._names, before, now, strict=False)
-            for name, one, other in zip(names, old, new, strict=True)
+            for some, old, new in zip(names, before, now, strict=True)
+            for name, one, other in zip(some, old, new, strict=False)
             if one != other
         ]
         return list(dict.fromkeys(found))
@@ -97,7 +111,14 @@ class Constants:
     @property
     def has_same_parts(self) -> bool:
         """Whether modules and tensors are the ones that were found, none replaced by another."""
-        return are_same(self._watched(), self._objects) and self._places_now() == self._places
+        if self._writes.happened():
+            self._look()
+        return self._has_same_objects and self._places_now() == self._places
+
+    def _look(self) -> None:
+        """Read what may have been written to."""
+        self._values = self._of_modules.values()
+        self._has_same_objects = are_same(self._watched(), self._objects)
 
     def _places_now(self) -> list[int]:
         """Where buffers lie; of parameters a graph knows it."""
@@ -107,6 +128,43 @@ class Constants:
         objects = values_in(self._holders)
         objects += [attributes.get(name) for attributes, name in self._tensors]
         return objects
+
+
+class _Settings:
+    """Settings of several objects.
+
+    Args:
+        settings: objects and the names of their settings.
+    """
+
+    def __init__(self, settings: Iterable[tuple[Any, list[str]]]) -> None:
+        self.names: list[str] = []
+        self._own: list[tuple[dict[str, Any], Callable[[Any], Any]]] = []
+        self._of_classes: list[tuple[dict[str, Any], str, Any]] = []
+        of_classes: list[str] = []
+        for part, names in settings:
+            there = [name for name in names if name in vars(part)]
+            if there:
+                # One call for all of a part; of a single name it would be no tuple.
+                there = there if len(there) > 1 else there * 2
+                self._own.append((vars(part), operator.itemgetter(*there)))
+                self.names += [f"{type(part).__name__}.{name}" for name in there]
+            for name in names:
+                if name not in vars(part):
+                    self._of_classes.append((vars(part), name, getattr(type(part), name)))
+                    of_classes.append(f"{type(part).__name__}.{name}")
+        self.names += of_classes
+
+    def values(self) -> list[Any]:
+        """What they are now, in the order of `names`; nothing if one is no more."""
+        found: list[Any] = []
+        try:
+            for own, values_of in self._own:
+                found += values_of(own)
+        except KeyError:
+            return []
+        found += [own.get(name, default) for own, name, default in self._of_classes]
+        return found
 
 
 def parts_of(computes: Any) -> list[Any]:

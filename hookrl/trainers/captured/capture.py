@@ -14,6 +14,7 @@ from hookrl.batch_graph import Leaves, leaves_of
 from hookrl.constants import Constants, are_same, values_in
 from hookrl.graph import Graph, NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
+from hookrl.hooks.registration import Registration
 from hookrl.purity import pure
 from hookrl.tensordicts import holders
 from hookrl.trainers.captured.optimizers import TracedAdam
@@ -69,11 +70,11 @@ class Capture:
         self._owners = list(owners.values())
         inner = (self._select, self._post_loss, self._optimizer, self._post_optim)
         self._has_foreign_hooks = any(
-            type(one.owner).__module__.partition(".")[0] != "hookrl"
+            type(one.owner).__module__.partition(".")[0] != "hookrl" and self._runs(one)
             for point in (*inner, self._post_optim_log)
             for one in point
         )
-        """Whether there are hooks that may do anything; hookrl's own leave all as it is."""
+        """Whether hooks run that may do anything; hookrl's own leave all as it is."""
         self._calls = tuple(point.calls for point in inner)
         self.inputs = [
             (owner, name) for owner in self._owners for name in getattr(owner, "inputs", ())
@@ -231,6 +232,11 @@ class Capture:
         if self.needs_sub_batch:
             self._post_optim_log.collect(sub_batch, trainer.log)
         return True
+
+    def _runs(self, one: Registration) -> bool:
+        """Whether anything of a hook runs at each step, beside the graph that it may be part of."""
+        prepares = hasattr(one.owner, "prepare") or bool(getattr(one.owner, "inputs", ()))
+        return prepares or one not in self.plan.captured
 
     def _selected(self, value: Any) -> Any:
         """The sub-batch as the captured operations select it, those that are left of them."""

@@ -5,6 +5,7 @@ The state stays where the optimizer of torch keeps it, so its ``state_dict`` is 
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hookrl.constants import are_same, values_in
+from hookrl.constants import Writes, are_same, values_in
 from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
+_parameters_of = operator.itemgetter("params")
 _constants_of = operator.itemgetter("betas", "eps", "weight_decay", "maximize")
 
 
@@ -57,7 +59,10 @@ class TracedAdam:
         self._rates = [_rate(group) for group in optimizer.param_groups]
         self._taken_up = [group["lr"] for group in optimizer.param_groups]
         self._state = optimizer.state
-        self._objects = self._watched()
+        self._parameters = self._parameters_now()
+        self._objects = values_in(self._state.values())
+        self._writes = Writes([self._state, *self._state.values()])
+        self._has_same_state = True
 
     @property
     def constants(self) -> list[Any]:
@@ -70,18 +75,18 @@ class TracedAdam:
     @property
     def is_current(self) -> bool:
         """Whether parameters, groups and state are those that were there; loading brings others."""
+        if self._writes.happened():
+            self._has_same_state = are_same(values_in(self._state.values()), self._objects)
         optimizer = self.optimizer
         return (
-            optimizer.param_groups is self.param_groups
+            self._has_same_state
+            and optimizer.param_groups is self.param_groups
             and optimizer.state is self._state
-            and are_same(self._watched(), self._objects)
+            and are_same(self._parameters_now(), self._parameters)
         )
 
-    def _watched(self) -> list[Any]:
-        objects = values_in(self._state.values())
-        for group in self.param_groups:
-            objects += group["params"]
-        return objects
+    def _parameters_now(self) -> list[Tensor]:
+        return [*itertools.chain.from_iterable(map(_parameters_of, self.param_groups))]
 
     def take_up_rates(self) -> None:
         """Have the captured step use the learning rates of now."""
