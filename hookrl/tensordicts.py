@@ -14,6 +14,8 @@ from tensordict import TensorDict, TensorDictBase
 
 MASK = ("collector", "mask")
 """Which frames of a batch count, bool; without it all of them do."""
+TRAJECTORY = ("collector", "traj_ids")
+"""The episode of each frame, int64; without it one goes on until it is done."""
 
 
 def assembled(entries: dict[str, Any], batch_size: torch.Size) -> TensorDict:

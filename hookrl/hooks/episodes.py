@@ -11,7 +11,7 @@ from tensordict.utils import NestedKey
 
 from hookrl.hooks.base import Mean, TrainerHookBase, TrainerLike
 from hookrl.objectives.entries import read_entry
-from hookrl.tensordicts import frame_mask
+from hookrl.tensordicts import TRAJECTORY, entry, frame_mask
 
 _DONE = ("next", "done")
 
@@ -20,15 +20,16 @@ class EpisodeStatistics(TrainerHookBase):
     """Reports ``episode/mean_reward`` and ``episode/mean_length`` of episodes that ended.
 
     An episode counts when it ends, with everything since its first step, however many batches it
-    spans. A row of metrics holds the mean over all episodes that ended since the last row. Nothing
-    is read from the device.
+    spans. One that was cut off between two batches, as by a run that is resumed with new episodes,
+    never ends and never counts. A row of metrics holds the mean over all episodes that ended since
+    the last row. Nothing is read from the device.
 
     Args:
         reward_key: the reward as the environment gave it.
         log_pbar: show the mean return on the progress bar.
     """
 
-    state_fields = ("_returns", "_lengths")
+    state_fields = ("_returns", "_lengths", "_episodes")
 
     def __init__(
         self, reward_key: NestedKey = ("next", "reward"), *, log_pbar: bool = True
@@ -38,6 +39,8 @@ class EpisodeStatistics(TrainerHookBase):
         self.reads = (reward_key, _DONE)
         self._returns: Any = None
         self._lengths: Any = None
+        self._episodes: Any = None
+        """The one that each environment was in last; None: nobody says."""
 
     def register(self, trainer: TrainerLike, name: str = "episodes") -> None:
         """Hang the hook on ``pre_steps_log``."""
@@ -57,12 +60,13 @@ class EpisodeStatistics(TrainerHookBase):
         if reward.device.type == "cpu":
             xp, reward, done = np, reward.numpy(), done.numpy()
             valid = None if valid is None else valid.numpy()
+        goes_on = self._goes_on(xp, entry(batch, TRAJECTORY))
         if xp is np and valid is None and not np.count_nonzero(done):
             # By far the most frequent with small batches.
             envs, steps = batch.batch_size
             total = np.add.reduce(reward.reshape(envs, -1), 1, np.float64)
-            self._returns = _running_as(np, self._returns, total) + total
-            self._lengths = _running_as(np, self._lengths, total) + float(steps)
+            self._returns = _running(np, self._returns, total, goes_on) + total
+            self._lengths = _running(np, self._lengths, total, goes_on) + float(steps)
             return None
         reward = reward.reshape(*batch.batch_size, -1).sum(-1, dtype=xp.float64)
         done = done.reshape(*batch.batch_size, -1).any(-1)
@@ -72,8 +76,8 @@ class EpisodeStatistics(TrainerHookBase):
         # A step belongs to an ended episode if some later step, or itself, ends one.
         ends = done.cumsum(1)
         ended = ends - done * 1 < ends[:, -1:]
-        self._returns, total_return = _add(xp, self._returns, reward, ended)
-        self._lengths, total_length = _add(xp, self._lengths, steps, ended)
+        self._returns, total_return = _add(xp, self._returns, reward, ended, goes_on)
+        self._lengths, total_length = _add(xp, self._lengths, steps, ended, goes_on)
         episodes = done.sum()
         return {
             "episode/mean_reward": Mean(total_return, episodes),
@@ -81,29 +85,44 @@ class EpisodeStatistics(TrainerHookBase):
             "log_pbar": self.log_pbar,
         }
 
+    def _goes_on(self, xp: Any, episodes: Any) -> Any:
+        """Which environments are in the episode of the batch before, bool ``[envs]``; None: all."""
+        if episodes is None:
+            return None
+        before, self._episodes = self._episodes, episodes[:, -1].clone()
+        if xp is np:
+            episodes = episodes.numpy()
+        return None if before is None else episodes[:, 0] == _as(xp, before, episodes)
 
-def _add(xp: Any, running: Any, values: Any, ended: Any) -> tuple[Any, Any]:
+
+def _add(xp: Any, running: Any, values: Any, ended: Any, goes_on: Any) -> tuple[Any, Any]:
     """Add values of steps to the sums of episodes.
 
     Args:
         xp: NumPy or torch.
-        running: sums of the episodes under way, float64 ``[envs]``; None: zeros. A checkpoint may
-            have brought them as the other kind.
+        running: sums of the episodes under way, float64 ``[envs]``; None: zeros.
         values: float64 ``[envs, time]``.
         ended: which steps belong to episodes that ended, bool ``[envs, time]``.
+        goes_on: which of the episodes under way go on, bool ``[envs]``; None: all.
 
     Returns:
         The sums of the episodes that are under way then, and one over all that ended.
     """
-    running, first = _running_as(xp, running, values[:, 0]), ended[:, 0]
+    running, first = _running(xp, running, values[:, 0], goes_on), ended[:, 0]
     total = xp.where(ended, values, 0.0).sum() + xp.where(first, running, 0.0).sum()
     return xp.where(ended, 0.0, values).sum(1) + xp.where(first, 0.0, running), total
 
 
-def _running_as(xp: Any, running: Any, like: Any) -> Any:
-    """The sums under way, ``[envs]``, as what others are."""
+def _running(xp: Any, running: Any, like: Any, goes_on: Any) -> Any:
+    """The sums of those episodes under way that go on, ``[envs]``."""
     if running is None:
         return xp.zeros_like(like)
+    running = _as(xp, running, like)
+    return running if goes_on is None else xp.where(goes_on, running, 0.0)
+
+
+def _as(xp: Any, values: Any, like: Any) -> Any:
+    """Values of NumPy or torch as those of the other; a checkpoint may have brought either."""
     if xp is torch:
-        return torch.as_tensor(running).to(like)
-    return running if isinstance(running, np.ndarray) else torch.as_tensor(running).cpu().numpy()
+        return torch.as_tensor(values).to(like)
+    return values if isinstance(values, np.ndarray) else torch.as_tensor(values).cpu().numpy()

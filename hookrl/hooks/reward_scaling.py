@@ -8,7 +8,7 @@ from tensordict.utils import NestedKey
 
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.objectives import linear_scan
-from hookrl.tensordicts import frame_mask
+from hookrl.tensordicts import TRAJECTORY, entry, frame_mask
 
 
 class RewardScaling(TrainerHookBase):
@@ -26,7 +26,7 @@ class RewardScaling(TrainerHookBase):
         out_key: what is written.
     """
 
-    state_fields = ("_returns", "_mean", "_variance", "_count")
+    state_fields = ("_returns", "_episodes", "_mean", "_variance", "_count")
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class RewardScaling(TrainerHookBase):
         self.reads = (reward_key, ("next", "done"))
         self.writes = (out_key,)
         self._returns: torch.Tensor | None = None
+        self._episodes: torch.Tensor | None = None
+        """The one that each environment was in last; None: nobody says."""
         self._mean = torch.zeros((), dtype=torch.float64)
         self._variance = torch.ones((), dtype=torch.float64)
         # As in RunningMoments: weighs nothing, keeps the first division finite.
@@ -61,6 +63,7 @@ class RewardScaling(TrainerHookBase):
         done = batch["next", "done"].squeeze(-1)
         goes_on = self.gamma * (~done).double()
         valid = frame_mask(batch)
+        self._forget_cut_off(entry(batch, TRAJECTORY))
         if valid is None:
             valid = torch.ones_like(done)
         else:  # the sum passes over frames that do not count
@@ -70,6 +73,15 @@ class RewardScaling(TrainerHookBase):
         scaled = (reward / deviation).clamp(-self.clip, self.clip)
         batch[self.out_key] = scaled.unsqueeze(-1).to(batch[self.reward_key].dtype)
         return batch
+
+    def _forget_cut_off(self, episodes: torch.Tensor | None) -> None:
+        """Begin anew where a batch begins in another episode, as in a run resumed without them."""
+        if episodes is None:
+            return
+        if self._episodes is not None and self._returns is not None:
+            goes_on = self._episodes.to(episodes.device) == episodes[:, 0]
+            self._returns = self._returns.to(episodes.device).where(goes_on, 0.0)
+        self._episodes = episodes[:, -1].clone()
 
     def _discounted(self, reward: torch.Tensor, goes_on: torch.Tensor) -> torch.Tensor:
         """Discounted sums of past rewards, begun anew behind the end of every episode."""

@@ -10,7 +10,7 @@ from hookrl.hooks import EpisodeStatistics
 from hookrl.trainers.metrics import RunningMeans
 
 
-def batch_of(rewards, dones, mask=None):
+def batch_of(rewards, dones, mask=None, episodes=None):
     reward = torch.tensor(rewards, dtype=torch.float32).unsqueeze(-1)
     done = torch.tensor(dones, dtype=torch.bool).unsqueeze(-1)
     size = reward.shape[:2]
@@ -19,6 +19,8 @@ def batch_of(rewards, dones, mask=None):
     )
     if mask is not None:
         batch["collector", "mask"] = torch.tensor(mask, dtype=torch.bool)
+    if episodes is not None:
+        batch["collector", "traj_ids"] = torch.tensor(episodes)
     return batch
 
 
@@ -51,6 +53,22 @@ def test_frames_that_are_masked_out_count_neither_reward_nor_length():
     hook = EpisodeStatistics()
     report = hook(batch_of([[1.0, 9.0, 2.0, 4.0]], [[1, 0, 0, 1]], [[1, 0, 1, 1]]))
     assert means(report) == {"episode/mean_reward": 3.5, "episode/mean_length": 1.5}
+
+
+def test_an_episode_that_is_cut_off_between_batches_does_not_count():
+    one, other = EpisodeStatistics(), EpisodeStatistics()
+    assert one(batch_of([[1.0], [2.0]], [[0], [0]], episodes=[[0], [1]])) is None
+    other.load_state_dict(one.state_dict())
+    assert other(batch_of([[4.0], [8.0]], [[0], [0]], episodes=[[2], [1]])) is None
+    report = other(batch_of([[16.0], [32.0]], [[1], [1]], episodes=[[2], [1]]))
+    assert means(report) == {"episode/mean_reward": (20 + 42) / 2, "episode/mean_length": 2.5}
+
+
+def test_one_that_is_cut_off_does_not_count_where_the_next_ends_in_its_first_batch():
+    hook = EpisodeStatistics()
+    hook(batch_of([[1.0, float("nan")]], [[0, 0]], episodes=[[0, 0]]))
+    report = hook(batch_of([[2.0, 3.0]], [[0, 1]], episodes=[[1, 1]]))
+    assert means(report) == {"episode/mean_reward": 5.0, "episode/mean_length": 2.0}
 
 
 @given(st.data())

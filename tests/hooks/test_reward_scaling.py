@@ -119,6 +119,18 @@ def test_the_reward_that_ends_an_episode_still_belongs_to_its_sum():
     assert hook.state_dict()["_mean"].item() == pytest.approx((2 + (GAMMA * 2 + 3)) / 2, rel=1e-3)
 
 
+def test_it_begins_anew_where_an_episode_was_cut_off_between_batches():
+    def batch(reward, episodes):
+        found = batch_of([[reward], [reward]], [[False], [False]])
+        return found.set(("collector", "traj_ids"), torch.tensor(episodes)[:, None])
+
+    one, other = RewardScaling(GAMMA), RewardScaling(GAMMA)
+    one(batch(1.0, [0, 1]))
+    other.load_state_dict(one.state_dict())
+    other(batch(2.0, [2, 1]))
+    torch.testing.assert_close(other._returns, torch.tensor([2.0, 2.0 + GAMMA]).double())
+
+
 def test_scaled_rewards_are_clipped():
     hook = RewardScaling(GAMMA, clip=1.5)
     scaled(hook, [[0.1, -0.1] * 50])
