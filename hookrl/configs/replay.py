@@ -30,7 +30,8 @@ class ReplayConfig:
     buffer and does not go on exactly."""
 
     def __post_init__(self) -> None:
-        check_number(self, "capacity", "batch_size", "n_step", at_least=1, whole=True)
+        check_number(self, "capacity", "n_step", at_least=1, whole=True)
+        check_number(self, "batch_size", at_least=1, at_most=self.capacity, whole=True)
         check_number(self, "learning_starts", at_least=0, whole=True)
         check_number(self, "alpha", "beta", at_least=0, at_most=1)
         check_flag(self, "prioritized", "save_contents")

@@ -71,7 +71,10 @@ def test_value_of_the_wrong_type_is_refused(config_type: Any, field: str, value:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("capacity", 0), ("batch_size", 0), ("learning_starts", -1), ("n_step", 0), ("beta", 1.1)],
+    [
+        *[("capacity", 0), ("batch_size", 0), ("batch_size", 2_000_000), ("learning_starts", -1)],
+        *[("n_step", 0), ("beta", 1.1)],
+    ],
 )
 def test_replay_out_of_bounds_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidValue, match=f"^{field}=.* in ReplayConfig: expected"):
