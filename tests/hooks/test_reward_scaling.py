@@ -128,7 +128,8 @@ def test_it_begins_anew_where_an_episode_was_cut_off_between_batches():
     one(batch(1.0, [0, 1]))
     other.load_state_dict(one.state_dict())
     other(batch(2.0, [2, 1]))
-    torch.testing.assert_close(other._returns, torch.tensor([2.0, 2.0 + GAMMA]).double())
+    sums = GAMMA * torch.tensor([2.0, 2.0 + GAMMA], dtype=torch.float64)
+    torch.testing.assert_close(other._returns, sums)
 
 
 def test_scaled_rewards_are_clipped():
