@@ -89,10 +89,15 @@ class EpisodeStatistics(TrainerHookBase):
         """Which environments are in the episode of the batch before, bool ``[envs]``; None: all."""
         if episodes is None:
             return None
-        before, self._episodes = self._episodes, episodes[:, -1].clone()
         if xp is np:
             episodes = episodes.numpy()
-        return None if before is None else episodes[:, 0] == _as(xp, before, episodes)
+        before, first, last = self._episodes, episodes[:, 0], episodes[:, -1]
+        # Of its own: the batch may be memory that is used again.
+        self._episodes = last.copy() if xp is np else last.clone()
+        if before is None:
+            return None
+        goes_on = first == _as(xp, before, first)
+        return None if xp is np and np.count_nonzero(goes_on) == goes_on.size else goes_on
 
 
 def _add(xp: Any, running: Any, values: Any, ended: Any, goes_on: Any) -> tuple[Any, Any]:
