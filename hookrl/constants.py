@@ -12,14 +12,15 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch._C._dynamo.guards import dict_version
 
 _NUMBERS = (float, str)
+_ABSENT = object()
 _is_trained = operator.attrgetter("requires_grad")
 
 
@@ -62,15 +63,15 @@ class Constants:
     def __init__(self, computes: Iterable[Any], hooks: Iterable[Any] = ()) -> None:
         computes = list(computes)
         parts = [part for one in computes for part in parts_of(one)]
-        settings = [
-            # What inner modules keep for themselves may have to do with acting alone.
-            (part, _settings(part, _public(part), private=any(part is one for one in computes)))
+        self._of_modules = [
+            setting
             for part in parts
+            # What inner modules keep for themselves may have to do with acting alone.
+            for setting in _settings(part, _public(part), private=any(part is c for c in computes))
         ]
-        self._of_modules = _Settings(settings)
-        self._of_hooks = _Settings(
-            (hook, _settings(hook, _arguments(hook), private=True)) for hook in hooks
-        )
+        self._of_hooks = [
+            setting for hook in hooks for setting in _settings(hook, _arguments(hook), private=True)
+        ]
         modules = [part for part in parts if isinstance(part, nn.Module)]
         self.parameters = list({id(p): p for m in modules for p in m.parameters()}.values())
         """Those of all modules."""
@@ -86,24 +87,26 @@ class Constants:
         self._objects = self._watched()
         self._buffers = [one for m in modules for one in m._buffers.values() if one is not None]
         self._places = self._places_now()
-        attributes = [vars(part) for part in parts if hasattr(part, "__dict__")]
-        self._writes = Writes([*attributes, *self._holders])
+        self._writes = Writes([*(vars(part) for part in parts), *self._holders])
         self._look()
 
     def settings(self) -> list[Any]:
         """What the settings are now; they are equal to those of before if none has changed."""
         if self._writes.happened():
             self._look()
-        return [self._values, self._of_hooks.values(), [*map(_is_trained, self.parameters)]]
+        return [self._values, _values(self._of_hooks), [*map(_is_trained, self.parameters)]]
 
     def changed(self, before: list[Any], now: list[Any]) -> list[str]:
         """Names of those that differ."""
-        trained = ["whether a parameter is trained"] * len(self.parameters)
-        names = (self._of_modules.names, self._of_hooks.names, trained)
+        names = [
+            [setting.called for setting in self._of_modules],
+            [setting.called for setting in self._of_hooks],
+            ["whether a parameter is trained"] * len(self.parameters),
+        ]
         found = [
             name
             for some, old, new in zip(names, before, now, strict=True)
-            for name, one, other in zip(some, old, new, strict=False)
+            for name, one, other in zip(some, old, new, strict=True)
             if one != other
         ]
         return list(dict.fromkeys(found))
@@ -117,7 +120,7 @@ class Constants:
 
     def _look(self) -> None:
         """Read what may have been written to."""
-        self._values = self._of_modules.values()
+        self._values = _values(self._of_modules)
         self._has_same_objects = are_same(self._watched(), self._objects)
 
     def _places_now(self) -> list[int]:
@@ -130,41 +133,19 @@ class Constants:
         return objects
 
 
-class _Settings:
-    """Settings of several objects.
+class _Setting(NamedTuple):
+    """A plain attribute of something."""
 
-    Args:
-        settings: objects and the names of their settings.
-    """
+    attributes: dict[str, Any]
+    name: str
+    default: Any
+    """What the class has, until somebody sets another."""
+    called: str
 
-    def __init__(self, settings: Iterable[tuple[Any, list[str]]]) -> None:
-        self.names: list[str] = []
-        self._own: list[tuple[dict[str, Any], Callable[[Any], Any]]] = []
-        self._of_classes: list[tuple[dict[str, Any], str, Any]] = []
-        of_classes: list[str] = []
-        for part, names in settings:
-            there = [name for name in names if name in vars(part)]
-            if there:
-                # One call for all of a part; of a single name it would be no tuple.
-                there = there if len(there) > 1 else there * 2
-                self._own.append((vars(part), operator.itemgetter(*there)))
-                self.names += [f"{type(part).__name__}.{name}" for name in there]
-            for name in names:
-                if name not in vars(part):
-                    self._of_classes.append((vars(part), name, getattr(type(part), name)))
-                    of_classes.append(f"{type(part).__name__}.{name}")
-        self.names += of_classes
 
-    def values(self) -> list[Any]:
-        """What they are now, in the order of `names`; nothing if one is no more."""
-        found: list[Any] = []
-        try:
-            for own, values_of in self._own:
-                found += values_of(own)
-        except KeyError:
-            return []
-        found += [own.get(name, default) for own, name, default in self._of_classes]
-        return found
+def _values(settings: Iterable[_Setting]) -> list[Any]:
+    """What settings are now."""
+    return [one.attributes.get(one.name, one.default) for one in settings]
 
 
 def parts_of(computes: Any) -> list[Any]:
@@ -193,24 +174,26 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _settings(part: Any, whole: Iterable[str], *, private: bool) -> list[str]:
-    """Names of the settings among the attributes; `whole` are those of any plain kind."""
-    accepted, own = set(whole), getattr(part, "__dict__", None)
+def _settings(part: Any, whole: Iterable[str], *, private: bool) -> list[_Setting]:
+    """The settings among the attributes; `whole` are names of those of any plain kind."""
+    accepted, own, kind = set(whole), getattr(part, "__dict__", None), type(part)
     if own is None:
         return []
-    found = [
+    names = [
         name
         for name, value in own.items()
         if (isinstance(value, _NUMBERS) and (private or name[0] != "_"))
         or (isinstance(value, bool) and name[0] != "_")
         or (name in accepted and is_plain(value))
     ]
-    # An attribute may be the class's until somebody sets it.
-    for name in {name: None for kind in type(part).__mro__ for name in vars(kind)}:
-        number = isinstance(getattr(type(part), name, None), float)
+    for name in {name: None for base in kind.__mro__ for name in vars(base)}:
+        number = isinstance(getattr(kind, name, None), float)
         if number and name[0] != "_" and name not in own:
-            found.append(name)
-    return found
+            names.append(name)
+    return [
+        _Setting(own, name, getattr(kind, name, _ABSENT), f"{kind.__name__}.{name}")
+        for name in names
+    ]
 
 
 def _public(part: Any) -> Iterable[str]:

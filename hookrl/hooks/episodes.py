@@ -60,7 +60,7 @@ class EpisodeStatistics(TrainerHookBase):
         if reward.device.type == "cpu":
             xp, reward, done = np, reward.numpy(), done.numpy()
             valid = None if valid is None else valid.numpy()
-        goes_on = self._goes_on(xp, entry(batch, TRAJECTORY))
+        goes_on, self._episodes = going_on(xp, entry(batch, TRAJECTORY), self._episodes)
         if xp is np and valid is None and not np.count_nonzero(done):
             # By far the most frequent with small batches.
             envs, steps = batch.batch_size
@@ -85,19 +85,32 @@ class EpisodeStatistics(TrainerHookBase):
             "log_pbar": self.log_pbar,
         }
 
-    def _goes_on(self, xp: Any, episodes: Any) -> Any:
-        """Which environments are in the episode of the batch before, bool ``[envs]``; None: all."""
-        if episodes is None:
-            return None
-        if xp is np:
-            episodes = episodes.numpy()
-        before, first, last = self._episodes, episodes[:, 0], episodes[:, -1]
-        # Of its own: the batch may be memory that is used again.
-        self._episodes = last.copy() if xp is np else last.clone()
-        if before is None:
-            return None
-        goes_on = first == _as(xp, before, first)
-        return None if xp is np and np.count_nonzero(goes_on) == goes_on.size else goes_on
+
+def going_on(xp: Any, episodes: Any, before: Any) -> tuple[Any, Any]:
+    """Find out whether a batch begins in the episodes in which the one before it ended.
+
+    Args:
+        xp: NumPy, for what is on the host, or torch.
+        episodes: the entry `TRAJECTORY`, ``[envs, time]``; None: nobody says.
+        before: what this returned for the batch before; None: there was none.
+
+    Returns:
+        Which environments go on, bool ``[envs]``, None if all do; and the episodes that they are in
+        at the end, int64 ``[envs]``.
+    """
+    if episodes is None:
+        return None, before
+    if xp is np:
+        episodes = episodes.numpy()
+    first, last = episodes[:, 0], episodes[:, -1]
+    # Of its own: the batch may be memory that is used again.
+    last = last.copy() if xp is np else last.clone()
+    if before is None:
+        return None, last
+    goes_on = first == _as(xp, before, first)
+    # A device would have to be asked whether all do.
+    all_do = xp is np and np.count_nonzero(goes_on) == goes_on.size
+    return None if all_do else goes_on, last
 
 
 def _add(xp: Any, running: Any, values: Any, ended: Any, goes_on: Any) -> tuple[Any, Any]:

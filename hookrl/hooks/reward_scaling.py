@@ -7,6 +7,7 @@ from tensordict import TensorDictBase
 from tensordict.utils import NestedKey
 
 from hookrl.hooks.base import TrainerHookBase, TrainerLike
+from hookrl.hooks.episodes import going_on
 from hookrl.objectives import linear_scan
 from hookrl.tensordicts import TRAJECTORY, entry, frame_mask
 
@@ -63,7 +64,9 @@ class RewardScaling(TrainerHookBase):
         done = batch["next", "done"].squeeze(-1)
         goes_on = self.gamma * (~done).double()
         valid = frame_mask(batch)
-        self._forget_cut_off(entry(batch, TRAJECTORY))
+        same, self._episodes = going_on(torch, entry(batch, TRAJECTORY), self._episodes)
+        if same is not None and self._returns is not None:
+            self._returns = self._returns.to(same.device).where(same, 0.0)
         if valid is None:
             valid = torch.ones_like(done)
         else:  # the sum passes over frames that do not count
@@ -73,15 +76,6 @@ class RewardScaling(TrainerHookBase):
         scaled = (reward / deviation).clamp(-self.clip, self.clip)
         batch[self.out_key] = scaled.unsqueeze(-1).to(batch[self.reward_key].dtype)
         return batch
-
-    def _forget_cut_off(self, episodes: torch.Tensor | None) -> None:
-        """Begin anew where a batch begins in another episode, as in a run resumed without them."""
-        if episodes is None:
-            return
-        if self._episodes is not None and self._returns is not None:
-            goes_on = self._episodes.to(episodes.device) == episodes[:, 0]
-            self._returns = self._returns.to(episodes.device).where(goes_on, 0.0)
-        self._episodes = episodes[:, -1].clone()
 
     def _discounted(self, reward: torch.Tensor, goes_on: torch.Tensor) -> torch.Tensor:
         """Discounted sums of past rewards, begun anew behind the end of every episode."""

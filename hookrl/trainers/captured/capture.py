@@ -88,15 +88,9 @@ class Capture:
                     self._optimizers.append((owner, TracedAdam(owner.optimizer)))
                 except NotCapturable as error:
                     raise NotCapturable(f"hook {type(owner).__name__}: {error}") from None
-        groups = self._optimizers[0][1].param_groups
-        self._device: torch.device = groups[0]["params"][0].device
+        self._trained = [one for _, traced in self._optimizers for one in traced.parameters]
+        self._device = self._trained[0].device
         self._on_device = self._device.type != "cpu"
-        self._trained = [
-            parameter
-            for _, optimizer in self._optimizers
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        ]
         self._loss_module = trainer.loss_module
         self._constants = Constants([trainer.loss_module], self._owners)
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)

@@ -59,7 +59,8 @@ class TracedAdam:
         self._rates = [_rate(group) for group in optimizer.param_groups]
         self._taken_up = [group["lr"] for group in optimizer.param_groups]
         self._state = optimizer.state
-        self._parameters = self._parameters_now()
+        self.parameters = self._parameters_now()
+        """Those of all groups."""
         self._objects = values_in(self._state.values())
         self._writes = Writes([self._state, *self._state.values()])
         self._has_same_state = True
@@ -82,7 +83,7 @@ class TracedAdam:
             self._has_same_state
             and optimizer.param_groups is self.param_groups
             and optimizer.state is self._state
-            and are_same(self._parameters_now(), self._parameters)
+            and are_same(self._parameters_now(), self.parameters)
         )
 
     def _parameters_now(self) -> list[Tensor]:
