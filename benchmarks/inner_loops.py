@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
@@ -106,7 +106,7 @@ class InnerLoop:
 
         def run() -> None:
             for graph, inputs in calls:
-                graph(*inputs)
+                graph.run(inputs)
 
         return run
 
@@ -120,24 +120,24 @@ class InnerLoop:
             for _ in range(CONFIG.epochs):
                 order = torch.randperm(frames, generator=generator)
                 for index in order.tensor_split(CONFIG.minibatches):
-                    losses, permitted, *_ = graph(index, *leaves)
+                    losses, permitted, *_ = graph.run([index, *leaves])
                     if not permitted:
                         raise FloatingPointError("the loss is not finite")
                     means = means + losses
 
         return run
 
-    def _graph_calls(self) -> list[tuple[Graph, tuple[torch.Tensor, ...]]]:
+    def _graph_calls(self) -> list[tuple[Graph, Sequence[torch.Tensor]]]:
         """Every call of a graph in one loop."""
-        calls: list[tuple[Graph, tuple[torch.Tensor, ...]]] = []
-        call = Graph.__call__
+        calls: list[tuple[Graph, Sequence[torch.Tensor]]] = []
+        run = Graph.run
 
-        def recorded(graph: Graph, *inputs: torch.Tensor) -> Any:
+        def recorded(graph: Graph, inputs: Sequence[torch.Tensor]) -> Any:
             calls.append((graph, inputs))
-            return call(graph, *inputs)
+            return run(graph, inputs)
 
         self.begin()
-        with mock.patch.object(Graph, "__call__", recorded):
+        with mock.patch.object(Graph, "run", recorded):
             self.by_trainer()
         if len(calls) != STEPS:
             raise RuntimeError(f"{len(calls)} graphs ran in {STEPS} steps: the step is eager.")

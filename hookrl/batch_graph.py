@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict, TensorDictBase
 
-from hookrl.constants import Constants
+from hookrl.constants import Constants, Glance
 from hookrl.graph import Graph, NotCapturable
 from hookrl.purity import pure
 from hookrl.tensordicts import items
@@ -50,6 +50,7 @@ class BatchGraph:
         self._graphs: dict[Any, Graph] = {}
         self._constants: Constants | None = None
         self._settings: list[Any] = []
+        self._glance: Glance | None = None
         self._changes = -1
         self.refused: str | None = None
         """Why the function is carried out as it is; None: it is not."""
@@ -75,19 +76,20 @@ class BatchGraph:
             *((key, one.shape, one.stride(), one.dtype, one.device) for key, one in entries),
         )
         graph = self._graphs.get(layout)
-        if graph is None or not graph.is_current:
+        if graph is None or (self._module is None and not graph.is_current):
 
             def function(*tensors: torch.Tensor) -> list[torch.Tensor]:
                 with torch.no_grad(), pure(self._module):
                     return self._function(of_leaves(keys, tensors, batch.batch_size))
 
             graph = self._graphs[layout] = Graph(function, leaves)
+            self._glance = None
         return list(graph(*leaves))
 
     def _look_at_module(self) -> None:
         """Forget graphs of a module that is no longer what they were made of."""
         module, constants = self._module, self._constants
-        if module is None:
+        if module is None or (self._glance is not None and self._glance.is_same()):
             return
         if (
             constants is None
@@ -104,6 +106,11 @@ class BatchGraph:
                     f"settings or tensors of its {type(module).__name__} changed {self._changes} "
                     "times, each of which compiles"
                 )
+            self._glance = None
+        if self._glance is None:
+            assert self._constants is not None
+            read = [one for graph in self._graphs.values() for one in graph.parameters]
+            self._glance = self._constants.glance(read)
 
 
 def leaves_of(value: TensorDictBase) -> Leaves:

@@ -1,10 +1,10 @@
 """What traced code took for constants, and whether it still is what it was.
 
 Tracing leaves nothing of Python behind: a coefficient, the training mode of a layer or whether a
-parameter is trained at all are part of the graph. They are found once and asked for before each
+parameter is trained at all are part of the graph. They are found once and looked at before each
 batch, which may itself take no longer than a millisecond. By then none of them is left in the
-processor's caches, and fetching hundreds of objects from memory takes ten times as long as asking
-them. Of a dictionary it is therefore asked first whether anything was written to it at all.
+processor's caches, and fetching hundreds of objects from memory takes ten times as long as looking
+at them. A `Glance` therefore asks first, of as little as possible, whether anything can differ.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -24,27 +24,55 @@ _ABSENT = object()
 _is_trained = operator.attrgetter("requires_grad")
 
 
-class Writes:
-    """Notices writes to dictionaries, such as those of attributes, by their versions alone.
+class Glance:
+    """Whether anything can have changed, told by little.
 
     Args:
-        dictionaries: which may be many.
+        dictionaries: such as those of attributes, asked whether they were written to.
+        tensors: lists of those that are asked where they lie and whether they are trained.
+        settings: read and compared, since there are writes beside them.
+        sized: other lists, asked how long they are.
+        others: gives what else is compared.
     """
 
-    def __init__(self, dictionaries: Iterable[dict[Any, Any]]) -> None:
-        self._dictionaries = list(dictionaries)
-        self._versions = self._versions_now()
+    def __init__(
+        self,
+        dictionaries: Iterable[dict[Any, Any]],
+        tensors: Iterable[list[torch.Tensor]],
+        settings: Sequence[Setting] = (),
+        sized: Iterable[list[Any]] = (),
+        others: Callable[[], Iterable[Any]] = tuple,
+    ) -> None:
+        self._dictionaries = list({id(one): one for one in dictionaries}.values())
+        self._tensors = list(tensors)
+        self._settings = (
+            [one.attributes for one in settings],
+            [one.name for one in settings],
+            [one.default for one in settings],
+        )
+        self._sized = [*self._tensors, *sized]
+        self._others = others
+        self._seen: list[Any] = []
+        self.is_same()
 
-    def happened(self) -> bool:
-        """Whether there were any since this was asked last; the same value again is none."""
-        versions = self._versions_now()
-        if versions == self._versions:
-            return False
-        self._versions = versions
-        return True
-
-    def _versions_now(self) -> list[int]:
-        return [*map(dict_version, self._dictionaries)]
+    def is_same(self) -> bool:
+        """Whether all is as it was when this was asked last; the same value again is no change."""
+        # Code that did not run for a while takes as long to be fetched as what it reads, so there
+        # are no functions of Python's in here.
+        tensors = [*itertools.chain(*self._tensors)]
+        seen = [
+            # Each write takes the next number of a count that all dictionaries share: what one has
+            # only grows, and the sum is the same only if each is.
+            sum(map(dict_version, self._dictionaries)),
+            *map(torch.Tensor.data_ptr, tensors),
+            *map(_is_trained, tensors),
+            *map(dict.get, *self._settings),
+            *map(len, self._sized),
+            *self._others(),
+        ]
+        same = seen == self._seen
+        self._seen = seen
+        return same
 
 
 class Constants:
@@ -75,6 +103,8 @@ class Constants:
         modules = [part for part in parts if isinstance(part, nn.Module)]
         self.parameters = list({id(p): p for m in modules for p in m.parameters()}.values())
         """Those of all modules."""
+        self.buffers = [one for m in modules for one in m._buffers.values() if one is not None]
+        """Those of all modules."""
         self._holders: list[dict[str, Any]] = [
             own for m in modules for own in (m._parameters, m._buffers, m._modules) if own
         ]
@@ -85,16 +115,45 @@ class Constants:
             if isinstance(value, torch.Tensor)
         ]
         self._objects = self._watched()
-        self._buffers = [one for m in modules for one in m._buffers.values() if one is not None]
         self._places = self._places_now()
-        self._writes = Writes([*(vars(part) for part in parts), *self._holders])
-        self._look()
+        self._dictionaries = [*(vars(part) for part in parts), *self._holders]
+
+    def glance(
+        self,
+        tensors: Iterable[torch.Tensor],
+        *,
+        lists: Iterable[list[torch.Tensor]] = (),
+        dictionaries: Iterable[dict[Any, Any]] = (),
+        settings: Iterable[Setting] = (),
+        **more: Any,
+    ) -> Glance:
+        """Return what tells whether any of this can have changed, or what is given beside it.
+
+        Args:
+            tensors: more than those of the modules.
+            lists: others, which may be exchanged for others yet.
+            dictionaries: more of them.
+            settings: more of those that are read, as those of hooks are, which write to themselves.
+            **more: what else a `Glance` takes.
+        """
+        lists = list(lists)
+        known = {id(one) for tensors_of_list in lists for one in tensors_of_list}
+        read = {id(one): one for one in (*self.parameters, *self.buffers, *tensors)}
+        rest = [one for key, one in read.items() if key not in known]
+        return Glance(
+            [*self._dictionaries, *dictionaries],
+            [*lists, rest],
+            [*self._of_hooks, *settings],
+            **more,
+        )
 
     def settings(self) -> list[Any]:
         """What the settings are now; they are equal to those of before if none has changed."""
-        if self._writes.happened():
-            self._look()
-        return [self._values, _values(self._of_hooks), [*map(_is_trained, self.parameters)]]
+        return [
+            values_of(self._of_modules),
+            values_of(self._of_hooks),
+            [*map(_is_trained, self.parameters)],
+        ]
 
     def changed(self, before: list[Any], now: list[Any]) -> list[str]:
         """Names of those that differ."""
@@ -114,18 +173,11 @@ class Constants:
     @property
     def has_same_parts(self) -> bool:
         """Whether modules and tensors are the ones that were found, none replaced by another."""
-        if self._writes.happened():
-            self._look()
-        return self._has_same_objects and self._places_now() == self._places
-
-    def _look(self) -> None:
-        """Read what may have been written to."""
-        self._values = _values(self._of_modules)
-        self._has_same_objects = are_same(self._watched(), self._objects)
+        return are_same(self._watched(), self._objects) and self._places_now() == self._places
 
     def _places_now(self) -> list[int]:
         """Where buffers lie; of parameters a graph knows it."""
-        return [*map(torch.Tensor.data_ptr, self._buffers)]
+        return [*map(torch.Tensor.data_ptr, self.buffers)]
 
     def _watched(self) -> list[Any]:
         objects = values_in(self._holders)
@@ -133,7 +185,7 @@ class Constants:
         return objects
 
 
-class _Setting(NamedTuple):
+class Setting(NamedTuple):
     """A plain attribute of something."""
 
     attributes: dict[str, Any]
@@ -143,7 +195,7 @@ class _Setting(NamedTuple):
     called: str
 
 
-def _values(settings: Iterable[_Setting]) -> list[Any]:
+def values_of(settings: Iterable[Setting]) -> list[Any]:
     """What settings are now."""
     return [one.attributes.get(one.name, one.default) for one in settings]
 
@@ -174,7 +226,7 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _settings(part: Any, whole: Iterable[str], *, private: bool) -> list[_Setting]:
+def _settings(part: Any, whole: Iterable[str], *, private: bool) -> list[Setting]:
     """The settings among the attributes; `whole` are names of those of any plain kind."""
     accepted, own, kind = set(whole), getattr(part, "__dict__", None), type(part)
     if own is None:
@@ -191,7 +243,7 @@ def _settings(part: Any, whole: Iterable[str], *, private: bool) -> list[_Settin
         if number and name[0] != "_" and name not in own:
             names.append(name)
     return [
-        _Setting(own, name, getattr(kind, name, _ABSENT), f"{kind.__name__}.{name}")
+        Setting(own, name, getattr(kind, name, _ABSENT), f"{kind.__name__}.{name}")
         for name in names
     ]
 

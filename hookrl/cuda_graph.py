@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+Function = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
+
 _WARM_UP = 3
 """Ordinary runs ahead of the recording, in which kernels and libraries are loaded."""
 
@@ -20,11 +22,11 @@ class CudaGraph:
     """Runs a function as usual a few times, and from then on as a CUDA graph.
 
     Args:
-        function: from tensors to a list of tensors, all on one GPU, that depends on nothing but the
-            values of its inputs and of tensors that stay where they are.
+        function: from tensors to tensors, all on one GPU, that depends on nothing but the values of
+            its inputs and of tensors that stay where they are.
     """
 
-    def __init__(self, function: Callable[..., Sequence[torch.Tensor]]) -> None:
+    def __init__(self, function: Function) -> None:
         self._function = function
         self._runs = 0
         self._replay: Callable[[], None] | None = None
@@ -32,11 +34,11 @@ class CudaGraph:
         self._static: list[torch.Tensor] = []
         self._taken_up: list[tuple[torch.Tensor, int] | None] = []
 
-    def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+    def __call__(self, inputs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Return fresh tensors, whose values are on their way."""
         if self._runs < _WARM_UP:
             self._runs += 1
-            return self._function(*inputs)
+            return self._function(inputs)
         if self._replay is None:
             self._static = [tensor.clone() for tensor in inputs]
             self._taken_up = [None for _ in inputs]
@@ -56,7 +58,7 @@ class CudaGraph:
 
 
 def record(
-    function: Callable[..., Sequence[torch.Tensor]], inputs: Sequence[torch.Tensor]
+    function: Function, inputs: Sequence[torch.Tensor]
 ) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
     """Record what a function does with `inputs`, without doing it.
 
@@ -66,5 +68,5 @@ def record(
     graph = torch.cuda.CUDAGraph()
     # Other threads go on meanwhile: one may be writing a checkpoint, for which it reads the device.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        outputs = function(*inputs)
+        outputs = function(inputs)
     return graph.replay, outputs

@@ -1,4 +1,4 @@
-"""What is watched is asked for writes first, and ordinary training does not write to it."""
+"""A glance tells of every change, and ordinary training is none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 from trainers.captured.runs_captured import RUNS, build
 
-from hookrl.constants import Constants, Writes
+from hookrl.constants import Constants, Glance
+from hookrl.trainers.captured.optimizers import TracedAdam
 
 
 class Sum(torch.nn.Module):
@@ -29,25 +30,26 @@ class Hook:
         self.calls = 0
 
 
-def test_writes_are_noticed_once() -> None:
+def test_changes_are_noticed_once() -> None:
     module = Sum()
-    writes = Writes([vars(module), vars(module.inner)])
-    assert not writes.happened()
+    glance = Constants([module]).glance([])
+    assert glance.is_same()
     module.inner.training = False
-    assert writes.happened()
-    assert not writes.happened()
+    assert not glance.is_same()
+    assert glance.is_same()
     del module.count
-    assert writes.happened()
+    assert not glance.is_same()
 
 
-def test_reading_is_no_write_nor_is_the_same_value_again() -> None:
-    module = Sum()
-    writes = Writes([vars(module), module._parameters, module._modules])
+def test_reading_is_no_change_nor_is_the_same_value_again() -> None:
+    module, hook = Sum(), Hook()
+    glance = Constants([module], [hook]).glance([])
     assert module.inner(torch.ones(2)).shape == (1,)
     assert module.count == 3
     module.count = module.count
     module.train()
-    assert not writes.happened()
+    hook.calls += 1
+    assert glance.is_same()
 
 
 SETTINGS: dict[str, tuple[Callable[[Sum, Hook], Any], list[str]]] = {
@@ -64,11 +66,12 @@ SETTINGS: dict[str, tuple[Callable[[Sum, Hook], Any], list[str]]] = {
 def test_settings_that_change_are_named(change: Any, names: list[str]) -> None:
     module, hook = Sum(), Hook()
     constants = Constants([module], [hook])
-    before = constants.settings()
+    glance, before = constants.glance([]), constants.settings()
     hook.calls += 1
     assert constants.settings() == before
     assert constants.has_same_parts
     change(module, hook)
+    assert not glance.is_same()
     after = constants.settings()
     assert after != before
     assert constants.settings() == after
@@ -89,32 +92,65 @@ PARTS: dict[str, Callable[[Sum], Any]] = {
 def test_parts_that_are_replaced_are_noticed(change: Callable[[Sum], Any]) -> None:
     module = Sum()
     constants = Constants([module])
-    settings = constants.settings()
+    glance, settings = constants.glance([]), constants.settings()
     change(module)
-    assert constants.settings() == settings  # asking for them first hides nothing
+    assert not glance.is_same()
+    assert constants.settings() == settings
     assert not constants.has_same_parts
-    assert not constants.has_same_parts
+
+
+def _another_group(optimizer: torch.optim.Optimizer) -> None:
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+
+
+BESIDE: dict[str, Callable[[torch.optim.Adam], Any]] = {
+    "a setting": lambda o: o.param_groups[0].update(eps=1.0),
+    "a group": _another_group,
+    "a parameter of a group": lambda o: o.param_groups[0]["params"].pop(),
+    "where a parameter lies": lambda o: setattr(
+        o.param_groups[0]["params"][0], "data", torch.ones(1)
+    ),
+    "all its state": lambda o: o.load_state_dict(o.state_dict()),
+}
+
+
+@pytest.mark.parametrize("change", BESIDE.values(), ids=BESIDE)
+def test_what_is_given_beside_is_looked_at_too(change: Callable[[torch.optim.Adam], Any]) -> None:
+    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.Adam(parameters)
+    traced = TracedAdam(optimizer)
+    glance = Constants([Sum()]).glance(
+        [],
+        lists=[group["params"] for group in optimizer.param_groups],
+        dictionaries=traced.dictionaries,
+        settings=traced.settings,
+        sized=[optimizer.param_groups],
+    )
+    optimizer.param_groups[0]["lr"] = 0.5
+    assert glance.is_same()
+    change(optimizer)
+    assert not glance.is_same()
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_training_writes_to_nothing_that_is_watched(
+def test_training_changes_nothing_that_is_looked_at(
     name: str, interpreted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = build(name, compile=True)
     found: list[bool] = []
-    monkeypatch.setattr(Writes, "happened", counted(Writes.happened, found))
+    monkeypatch.setattr(Glance, "is_same", recorded(Glance.is_same, found))
     batches: list[int] = []
     trainer.register_op("post_steps", lambda: batches.append(len(found)))
     trainer.train()
     # Tracing writes, and puts back what it found.
     last = found[batches[-2] : batches[-1]]
     assert last, "nothing was asked: the steps were eager"
-    assert not any(last)
+    assert all(last)
 
 
-def counted(method: Callable[[Writes], bool], found: list[bool]) -> Callable[[Writes], bool]:
-    def happened(self: Writes) -> bool:
+def recorded(method: Callable[[Glance], bool], found: list[bool]) -> Callable[[Glance], bool]:
+    def is_same(self: Glance) -> bool:
         found.append(method(self))
         return found[-1]
 
-    return happened
+    return is_same

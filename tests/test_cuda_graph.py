@@ -23,7 +23,7 @@ class Recorder:
         outputs: list[torch.Tensor] = []
 
         def replay() -> None:
-            outputs[:] = function(*inputs)
+            outputs[:] = function(inputs)
 
         return replay, outputs
 
@@ -39,7 +39,8 @@ def counting() -> tuple[torch.Tensor, CudaGraph]:
     """A function with state: it counts its calls, and adds the count."""
     count = torch.zeros(())
 
-    def function(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+    def function(inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        x, y = inputs
         count.add_(1)
         return [x + y + count]
 
@@ -49,7 +50,8 @@ def counting() -> tuple[torch.Tensor, CudaGraph]:
 def check_calls_are_those_of_the_function(device: str) -> None:
     count = torch.zeros((), device=device)
 
-    def function(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+    def function(inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        x, y = inputs
         count.add_(1)
         return [x + y + count]
 
@@ -58,7 +60,7 @@ def check_calls_are_those_of_the_function(device: str) -> None:
     for call in range(1, 9):
         if call == 6:
             kept.mul_(10)  # in place
-        results.append(graph(kept, torch.full((2,), float(call), device=device))[0])
+        results.append(graph([kept, torch.full((2,), float(call), device=device)])[0])
     assert count.item() == 8
     expected = [(10 if call >= 6 else 1) + call + call for call in range(1, 9)]
     assert [result.tolist() for result in results] == [[value, value] for value in expected]
@@ -77,9 +79,9 @@ def test_calls_are_those_of_the_function_on_a_gpu() -> None:
 def test_the_first_runs_are_ordinary(recorder: Recorder) -> None:
     _, graph = counting()
     for _ in range(3):
-        graph(torch.zeros(1), torch.zeros(1))
+        graph([torch.zeros(1), torch.zeros(1)])
     assert recorder.recorded == 0
-    graph(torch.zeros(1), torch.zeros(1))
+    graph([torch.zeros(1), torch.zeros(1)])
     assert recorder.recorded == 1
 
 
@@ -87,7 +89,7 @@ def test_an_input_that_did_not_change_is_not_copied_again(recorder: Recorder) ->
     _, graph = counting()
     same, copies = torch.zeros(1), []
     for call in range(6):
-        graph(same, torch.full((1,), float(call)))
+        graph([same, torch.full((1,), float(call))])
         if graph._static:
             copies.append([tensor._version for tensor in graph._static])
     assert copies == [[1, 1], [1, 2], [1, 3]]

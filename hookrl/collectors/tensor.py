@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hookrl.collectors.base import Collector
 from hookrl.collectors.storage import TrajectoryIds
-from hookrl.constants import Constants
+from hookrl.constants import Constants, Glance
 from hookrl.envs.tensor import State, TensorEnv
 from hookrl.errors import InvalidType
 from hookrl.graph import Graph, NotCapturable
@@ -93,6 +93,7 @@ class TensorCollector(Collector):
             )
         self._graph: Graph | None = None
         self._constants: Constants | None = None
+        self._glance: Glance | None = None
         self._settings: list[Any] = []
         self._changes = 0
         """How often a graph was given up since what it was made of had changed."""
@@ -186,6 +187,8 @@ class TensorCollector(Collector):
     def _captured(self, state: State, noise: Tensor, resets: Tensor) -> Graph | None:
         """The graph of some steps; None: they cannot be captured."""
         constants = self._constants
+        if self._graph is not None and self._glance is not None and self._glance.is_same():
+            return self._graph
         if (
             self._graph is not None
             and self._graph.is_current
@@ -203,6 +206,7 @@ class TensorCollector(Collector):
                     f"settings or tensors changed {self._changes} times, each of which compiles"
                 )
             self._graph = Graph(self._rollout_without_gradients, [*state, noise, resets])
+            self._glance = self._constants.glance(self._graph.parameters)
         except NotCapturable as error:
             self.compile = False
             warnings.warn(f"collecting is not captured: {error}.", stacklevel=4)

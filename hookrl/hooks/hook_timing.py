@@ -42,8 +42,8 @@ class HookTiming(TrainerHookBase):
                     for registration, call in zip(hooks, hooks.calls, strict=True)
                 )
         trainer.prepare_calls = tuple(
-            self._timed(call, f"prepare/{_module_name(trainer, call)}")
-            for call in trainer.prepare_calls
+            (hook, self._timed(call, f"prepare/{_module_name(trainer, hook)}"))
+            for hook, call in trainer.prepare_calls
         )
 
     def __call__(self, batch: Any) -> dict[str, float]:
@@ -63,7 +63,9 @@ class HookTiming(TrainerHookBase):
         """Take the clocks off again."""
         for hooks in trainer.hooks.points.values():
             hooks.calls = tuple(_untimed(call) for call in hooks.calls)
-        trainer.prepare_calls = tuple(_untimed(call) for call in trainer.prepare_calls)
+        trainer.prepare_calls = tuple(
+            (hook, _untimed(call)) for hook, call in trainer.prepare_calls
+        )
 
     def _timed(self, call: Call, key: str) -> Call:
         if isinstance(call, _Timed):
@@ -94,9 +96,7 @@ def _untimed(call: Call) -> Call:
     return call.call if isinstance(call, _Timed) else call
 
 
-def _module_name(trainer: Any, call: Call) -> str:
-    """Under which name the hook that a prepared call belongs to is registered."""
-    # The trainer binds the hook as the first argument of what it calls.
-    owner = getattr(_untimed(call), "args", (None,))[0]
-    names = [name for name, module in trainer.modules.items() if module is owner]
-    return names[0] if names else type(owner).__name__
+def _module_name(trainer: Any, hook: Any) -> str:
+    """Under which name a hook is registered."""
+    names = [name for name, module in trainer.modules.items() if module is hook]
+    return names[0] if names else type(hook).__name__

@@ -17,6 +17,9 @@ from hookrl.hooks.registration import Registration
 from hookrl.hooks.registry import HookRegistry
 from hookrl.tensordicts import assembled, items
 
+PrepareCalls = tuple[tuple[Any, Callable[[Any], None]], ...]
+"""Hooks that have a first phase, and what carries it out when it is given the trainer."""
+
 
 class StepHost(Protocol):
     """The part of a trainer that a step works with."""
@@ -29,20 +32,19 @@ class StepHost(Protocol):
     optim_steps: int
     recaptures: int
     """How often settings that were part of a captured step have changed."""
-    prepare_calls: tuple[Callable[[], None], ...]
-    """The first phase of the hooks that have one."""
+    prepare_calls: PrepareCalls
 
     def record_losses(self, losses: TensorDictBase) -> None:
         """Count the losses of a step into their mean."""
         ...
 
-    def record_loss_vector(
+    def count_captured_step(
         self,
         names: tuple[str, ...],
         values: torch.Tensor,
         losses: Callable[[], TensorDictBase],
     ) -> None:
-        """The same of a captured step, whose losses are made into a TensorDict if asked for."""
+        """Count a captured step and its losses, made into a TensorDict if asked for."""
         ...
 
     def log(self, metrics: Mapping[str, Any]) -> None:
@@ -82,8 +84,7 @@ class EagerStep:
     def __call__(self, batch: Any, index: int) -> bool:
         """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
         try:
-            for prepare in self._trainer.prepare_calls:
-                prepare()
+            prepare(self._trainer.prepare_calls, self._trainer)
             sub_batch = self._process_optim_batch.replace(batch)
         except StopIteration:  # a hook that draws from an iterator ran out
             return False
@@ -109,6 +110,16 @@ class EagerStep:
         trainer.record_losses(losses)
         self._post_optim_log.collect(sub_batch, trainer.log)
         return True
+
+
+def prepare(calls: PrepareCalls, trainer: Any) -> None:
+    """Have hooks prepare the next step; what one raises says so."""
+    for hook, call in calls:
+        try:
+            call(trainer)
+        except BaseException as error:
+            error.add_note(f"raised by prepare of hook {type(hook).__name__}")
+            raise
 
 
 def checked_losses(losses: Any) -> Any:

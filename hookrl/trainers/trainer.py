@@ -7,7 +7,6 @@ Nothing here knows an algorithm. What PPO, DQN or SAC do hangs on the points of
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from hookrl.trainers.describe import describe
 from hookrl.trainers.host import call_method
 from hookrl.trainers.metrics import MetricLog, RunningMeans
 from hookrl.trainers.signals import ending_in_good_order
-from hookrl.trainers.step import EagerStep, OptimizationStep
+from hookrl.trainers.step import EagerStep, OptimizationStep, PrepareCalls
 from hookrl.trainers.torchrl_names import TorchrlNames
 
 
@@ -158,7 +157,7 @@ class Trainer(TorchrlNames):
             self.step = CapturedStep(self._itself, warns=compile is True)
         self.metrics = MetricLog(self.logger, log_interval or 0)
         self._inner_losses = RunningMeans()
-        self.prepare_calls: tuple[Callable[[], None], ...] = ()
+        self.prepare_calls: PrepareCalls = ()
         self._batch_start_calls: list[Callable[[], None]] = []
         self._seed_process = True
         self._started: list[Any] = []
@@ -287,7 +286,7 @@ class Trainer(TorchrlNames):
                     call_method(hook, "on_train_start", self._itself)
         self._batch_start_calls = self.hook_methods("on_batch_start")
         self.prepare_calls = tuple(
-            functools.partial(call_method, hook, "prepare", self._itself)
+            (hook, hook.prepare)
             for hook in self.inner_hooks()
             if callable(getattr(hook, "prepare", None))
         )
@@ -358,13 +357,14 @@ class Trainer(TorchrlNames):
             {k: v.double().mean() if v.ndim and v.numel() != 1 else v for k, v in items(losses)}
         )
 
-    def record_loss_vector(
+    def count_captured_step(
         self,
         names: tuple[str, ...],
         values: torch.Tensor,
         losses: Callable[[], TensorDictBase],
     ) -> None:
-        """Count those of a captured step, float64 ``[names]``; `losses` makes them entries."""
+        """Count a captured step and its losses, float64 ``[names]``, that `losses` names."""
+        self.optim_steps += 1
         self._inner_losses.add_vector(names, values)
         self._losses = losses
 

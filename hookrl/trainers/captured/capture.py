@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from tensordict import TensorDictBase
 
 from hookrl.batch_graph import Leaves, leaves_of
-from hookrl.constants import Constants, are_same, values_in
+from hookrl.constants import Constants, Glance, are_same, values_in, values_of
 from hookrl.graph import Graph, NotCapturable
 from hookrl.hooks.optimizer import OptimizerHook
 from hookrl.hooks.registration import Registration
@@ -19,11 +20,13 @@ from hookrl.purity import pure
 from hookrl.tensordicts import holders
 from hookrl.trainers.captured.optimizers import TracedAdam
 from hookrl.trainers.captured.plan import Plan, make_plan
+from hookrl.trainers.captured.repeat import Repeat, report_refusal
 from hookrl.trainers.captured.traced import Outcome, TracedStep
 from hookrl.trainers.captured.written import WritesIf
-from hookrl.trainers.step import StepHost, checked_losses
+from hookrl.trainers.step import StepHost, checked_losses, prepare
 
 _gradient_of = operator.attrgetter("grad")
+_of_trainer = operator.attrgetter("clip_grad_norm", "clip_norm", "loss_module")
 
 
 class Refused(Exception):
@@ -93,31 +96,59 @@ class Capture:
         self._on_device = self._device.type != "cpu"
         self._loss_module = trainer.loss_module
         self._constants = Constants([trainer.loss_module], self._owners)
+        self._settings = [one for _, traced in self._optimizers for one in traced.settings]
         self._draw_noise = getattr(trainer.loss_module, "draw_noise", None)
         self._steps: dict[Any, dict[Any, list[TracedStep]]] = {}
         self._steps_of_layout: dict[Any, list[TracedStep]] = {}
         self._graphs: list[Graph] = []
         self._leaves: Leaves = []
         self._tensors: list[torch.Tensor] = []
+        self.glance = self._glance()
         self._holders: list[dict[str, Any]] | None = None
         self._entries: list[Any] = []
         """What `_holders` held when the leaves were looked up."""
         self._last: tuple[TensorDictBase, list[Any], TracedStep] | None = None
         """The last value, the layouts of what hooks had prepared for it, the graph for both."""
+        self._is_alone = self.selects and not (
+            self._has_foreign_hooks
+            or self._selects_before
+            or self._runs_after
+            or self.needs_sub_batch
+            or self._draw_noise is not None
+            or self._on_device
+        )
+        """Whether between two graphs nothing runs but what hookrl's own hooks prepare."""
+        self._repeat = Repeat(trainer, self.inputs, self.plan.guards)
+        self.repeat: Repeat | None = None
+        """Carries out the steps behind the one that has just run, if that is all they need."""
+
+    def _glance(self) -> Glance:
+        """Return what tells whether anything can have changed that graphs hold or read."""
+        optimizers = [traced for _, traced in self._optimizers]
+        return self._constants.glance(
+            [one for graph in self._graphs for one in graph.parameters],
+            lists=[group["params"] for traced in optimizers for group in traced.param_groups],
+            dictionaries=[
+                *(vars(hook) for hook, _ in self._optimizers),
+                *(entries for traced in optimizers for entries in traced.dictionaries),
+            ],
+            settings=self._settings,
+            sized=[traced.param_groups for traced in optimizers],
+            others=functools.partial(_of_trainer, self.trainer),
+        )
 
     def settings(self) -> list[Any]:
         """Everything that the graph holds as a number, as it is now."""
         return [
             self.trainer.clip_grad_norm,
             self.trainer.clip_norm,
-            *[optimizer.constants for _, optimizer in self._optimizers],
+            values_of(self._settings),
             self._constants.settings(),
         ]
 
     def changed(self, before: list[Any], now: list[Any]) -> list[str]:
         """Names of the settings that differ."""
-        names = ["clip_grad_norm", "clip_norm"]
-        names += ["the settings of an optimizer" for _ in self._optimizers]
+        names = ["clip_grad_norm", "clip_norm", "the settings of an optimizer"]
         # The last are those of modules and hooks.
         found = [n for n, one, other in zip(names, before, now, strict=False) if one != other]
         return found + self._constants.changed(before[-1], now[-1])
@@ -171,23 +202,24 @@ class Capture:
             Refused: if it is not captured; its sub-batch is still to be learned from.
         """
         trainer, plan = self.trainer, self.plan
+        value, self.repeat = batch, None
         try:
-            for prepare in trainer.prepare_calls:
-                prepare()
-            value = batch
+            prepare(trainer.prepare_calls, trainer)
             if self._selects_before:
                 value = self._select.replace(batch, part=plan.select_before)
         except StopIteration:
             return False
         if self._select.calls is not self._calls[0]:  # a hook was removed just now
             raise Refused(self._selected(value))
-        own, layouts = [], []
+        own, layouts, repeats = [], [], self._is_alone
         for owner, name in self.inputs:
             tensor = getattr(owner, name)
             if tensor is None:
                 return False
             if not tensor.is_contiguous():
-                tensor = tensor.contiguous()
+                tensor, repeats = tensor.contiguous(), False
+            if repeats and getattr(owner, "varying", ()):
+                repeats = False
             own.append(tensor)
             layouts.append((tensor.shape, tensor.dtype))
         if self._stand_in is not None:
@@ -213,11 +245,12 @@ class Capture:
                 step = self._step_for(seen, own, layouts, index)
             except NotCapturable as error:
                 raise Refused(self._selected(seen), error) from None
-        step(own + self._tensors)
-        if step.permitted is not None and not step.permitted:
-            self._report_refusal(step.losses(), index)
-        trainer.record_loss_vector(step.names, step.vector, step.losses)
-        trainer.optim_steps += 1
+        if not step.run(own + self._tensors):
+            report_refusal(trainer, plan.guards, step.losses(), index)
+        trainer.count_captured_step(step.names, step.vector, step.losses)
+        if repeats:
+            self._repeat.step, self._repeat.leaves = step, self._tensors
+            self.repeat = self._repeat
         sub_batch = step.sub_batch(value) if self.needs_sub_batch else None
         for place in plan.deferred:
             sub_batch = self._post_loss.replace(sub_batch, part=slice(place, place + 1))
@@ -283,6 +316,7 @@ class Capture:
             found = TracedStep(self, value, self._leaves, own, index)
             steps.append(found)
             self._graphs.append(found.graph)
+            self.glance = self._glance()
         # A hook that runs before may have put other tensors into the same sub-batch.
         self._last = None if self._selects_before else (value, layouts, found)
         return found
@@ -334,9 +368,3 @@ class Capture:
             for _, traced in self._optimizers:
                 traced.permitted = None
             self.trainer.losses = losses
-
-    def _report_refusal(self, losses: TensorDictBase, index: int) -> None:
-        """Have the guards say what is wrong with a step that was not taken."""
-        arguments = losses, self.trainer.clip_grad_norm, self.trainer.clip_norm, index
-        for guard in self.plan.guards:
-            guard.op(*arguments)

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hookrl.constants import Writes, are_same, values_in
+from hookrl.constants import Setting, are_same, values_in
 from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
 _parameters_of = operator.itemgetter("params")
-_constants_of = operator.itemgetter("betas", "eps", "weight_decay", "maximize")
+_CONSTANTS = ("betas", "eps", "weight_decay", "maximize", "decoupled_weight_decay")
 
 
 class TracedAdam:
@@ -62,27 +62,23 @@ class TracedAdam:
         self.parameters = self._parameters_now()
         """Those of all groups."""
         self._objects = values_in(self._state.values())
-        self._writes = Writes([self._state, *self._state.values()])
-        self._has_same_state = True
-
-    @property
-    def constants(self) -> list[Any]:
-        """The settings that a captured step holds on to."""
-        return [
-            (*_constants_of(group), group.get("decoupled_weight_decay"))
+        self.dictionaries = [vars(optimizer), self._state, *self._state.values()]
+        """Whose entries are looked at, groups aside: rates are written to them."""
+        self.settings = [
+            Setting(group, name, None, "the settings of an optimizer")
             for group in self.param_groups
+            for name in _CONSTANTS
         ]
+        """Those that a captured step holds on to."""
 
     @property
     def is_current(self) -> bool:
         """Whether parameters, groups and state are those that were there; loading brings others."""
-        if self._writes.happened():
-            self._has_same_state = are_same(values_in(self._state.values()), self._objects)
         optimizer = self.optimizer
         return (
-            self._has_same_state
-            and optimizer.param_groups is self.param_groups
+            optimizer.param_groups is self.param_groups
             and optimizer.state is self._state
+            and are_same(values_in(self._state.values()), self._objects)
             and are_same(self._parameters_now(), self.parameters)
         )
 

@@ -16,6 +16,7 @@ from hookrl.graph import NotCapturable
 from hookrl.hooks.registration import Registration
 from hookrl.trainers.captured.capture import Capture, Refused
 from hookrl.trainers.captured.plan import make_plan
+from hookrl.trainers.captured.repeat import Repeat
 from hookrl.trainers.step import EagerStep, StepHost
 
 _RECAPTURES = 3
@@ -26,8 +27,9 @@ class CapturedStep:
     """Carries out steps of the inner loop by a compiled graph.
 
     Settings that are plain numbers (coefficients of the loss, betas of the optimizer) are part of
-    the graph: if one changes it is captured again, the learning rate aside, which is read anew for
-    each step. A tensor that somebody swaps for another one is noticed too, between batches.
+    the graph: if one changes it is captured again, the learning rate aside, which is read anew. A
+    tensor that somebody swaps for another one is noticed too, between batches. Where nothing runs
+    between two graphs but what hookrl's own hooks prepare, a step is the `Repeat` of the last.
 
     Args:
         trainer: whose step this is.
@@ -40,6 +42,7 @@ class CapturedStep:
         self._eager = EagerStep(trainer)
         self._capture: Capture | None = None
         self._settings: Any = None
+        self._repeat: Repeat | None = None
         self.refused: str | None = None
         """Why steps are eager after all; None: they are not."""
 
@@ -57,10 +60,14 @@ class CapturedStep:
         """Forget the graph: hooks have come or gone, or state was loaded."""
         self._capture = None
         self._settings = None
+        self._repeat = None
         self.refused = None
 
     def __call__(self, batch: Any, index: int) -> bool:
         """Carry out step `index` on `batch`; False if there was nothing left to learn from."""
+        if index and self._repeat is not None:
+            return self._repeat.run(index)
+        self._repeat = None
         if index == 0 and self._capture is not None and not self._is_current():
             self._capture = None
         if self._capture is None and self.refused is None:
@@ -68,13 +75,15 @@ class CapturedStep:
         if self._capture is None or not self._capture.serves(index):
             return self._eager(batch, index)
         try:
-            return self._capture.run(batch, index)
+            taken = self._capture.run(batch, index)
         except Refused as refused:
             if refused.reason is not None:
                 if self._capture.has_run:
                     self._trainer.recaptures = _RECAPTURES + 1
                 self._refuse(str(refused.reason))
             return self._eager.learn(refused.sub_batch, index)
+        self._repeat = self._capture.repeat
+        return taken
 
     def _begin(self) -> None:
         # The count is part of checkpoints: a run that is resumed is as eager as it would have been.
@@ -91,6 +100,8 @@ class CapturedStep:
     def _is_current(self) -> bool:
         capture = self._capture
         assert capture is not None
+        if capture.glance.is_same():
+            return True
         settings = capture.settings()
         if settings != self._settings:
             self._trainer.recaptures += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -76,20 +76,26 @@ class TracedStep:
         self._sub_batch_keys: list[Any] = []
         self._sub_batch_dims = value.batch_dims
         self._guarded = False
-        self.permitted: torch.Tensor | None = None
-        self.vector = torch.zeros(0)
-        self._rest: list[torch.Tensor] = []
+        self._results: Sequence[torch.Tensor] = ()
         examples = [*own, *(leaf for _, leaf in leaves)]
         with capture.tracing():
             function = self._function(capture, index, len(own))
             self.graph = Graph(function, examples, capture.varying)
 
-    def __call__(self, inputs: list[torch.Tensor]) -> None:
-        """Run the graph on what was prepared and the leaves of the first value."""
-        self.vector, *found = self.graph(*inputs)
-        if self._guarded:
-            self.permitted = found.pop(0)
-        self._rest = found
+    def run(self, inputs: list[torch.Tensor]) -> bool:
+        """Run the graph on what was prepared and the leaves of the first value.
+
+        Returns:
+            Whether the step was taken; the host waits for it if anybody asks.
+        """
+        self._results = results = self.graph.run(inputs)
+        self.vector = results[0]
+        return not self._guarded or bool(results[1])
+
+    @property
+    def _rest(self) -> Sequence[torch.Tensor]:
+        """What the graph returned behind the losses that are one number, and whether it wrote."""
+        return self._results[1 + self._guarded :]
 
     def sub_batch(self, value: TensorDictBase) -> TensorDictBase:
         """The sub-batch of the last step, made of what its first operation received."""

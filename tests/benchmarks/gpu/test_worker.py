@@ -43,7 +43,7 @@ def test_cuda_graphs(name, monkeypatch):
 
         def replay():
             launches.append(1)
-            outputs[:] = function(*inputs)
+            outputs[:] = function(inputs)
 
         return replay, outputs
 

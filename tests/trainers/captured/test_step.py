@@ -79,14 +79,14 @@ def test_minibatches_of_one_frame_have_a_graph_of_their_own() -> None:
         compile=True,
     )
     lengths: dict[int, set[int]] = {}
-    run = TracedStep.__call__
+    run = TracedStep.run
 
-    def recorded(step: TracedStep, inputs: Any) -> None:
+    def recorded(step: TracedStep, inputs: Any) -> bool:
         lengths.setdefault(id(step), set()).add(len(inputs[0]))
-        run(step, inputs)
+        return run(step, inputs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TracedStep, "__call__", recorded)
+        patch.setattr(TracedStep, "run", recorded)
         trainer.train()
     assert refused(trainer) is None
     assert sorted(map(sorted, lengths.values())) == [[1], [2]]
