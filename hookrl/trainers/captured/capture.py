@@ -103,7 +103,8 @@ class Capture:
         self._graphs: list[Graph] = []
         self._leaves: Leaves = []
         self._tensors: list[torch.Tensor] = []
-        self.glance = self._glance()
+        self.glance: Glance | None = None
+        """Tells whether anything can have changed that graphs hold or read, once all are known."""
         self._holders: list[dict[str, Any]] | None = None
         self._entries: list[Any] = []
         """What `_holders` held when the leaves were looked up."""
@@ -122,10 +123,10 @@ class Capture:
         self.repeat: Repeat | None = None
         """Carries out the steps behind the one that has just run, if that is all they need."""
 
-    def _glance(self) -> Glance:
-        """Return what tells whether anything can have changed that graphs hold or read."""
+    def begin_to_glance(self) -> None:
+        """Be told, from here on, whether anything can have changed."""
         optimizers = [traced for _, traced in self._optimizers]
-        return self._constants.glance(
+        self.glance = self._constants.glance(
             [one for graph in self._graphs for one in graph.parameters],
             lists=[group["params"] for traced in optimizers for group in traced.param_groups],
             dictionaries=[
@@ -316,7 +317,7 @@ class Capture:
             found = TracedStep(self, value, self._leaves, own, index)
             steps.append(found)
             self._graphs.append(found.graph)
-            self.glance = self._glance()
+            self.glance = None
         # A hook that runs before may have put other tensors into the same sub-batch.
         self._last = None if self._selects_before else (value, layouts, found)
         return found

@@ -100,7 +100,7 @@ class CapturedStep:
     def _is_current(self) -> bool:
         capture = self._capture
         assert capture is not None
-        if capture.glance.is_same():
+        if capture.glance is not None and capture.glance.is_same():
             return True
         settings = capture.settings()
         if settings != self._settings:
@@ -109,7 +109,10 @@ class CapturedStep:
                 changed = ", ".join(capture.changed(self._settings, settings))
                 self._refuse(f"{changed} {_changed(self._trainer.recaptures)}")
             return False
-        return capture.is_current()
+        is_current = capture.is_current()
+        if is_current and capture.glance is None:
+            capture.begin_to_glance()
+        return is_current
 
     def _refuse(self, reason: str) -> None:
         self._capture, self.refused = None, reason

@@ -78,6 +78,18 @@ def test_what_changes_between_batches_counts(change: Change) -> None:
     assert compare(lambda trainer: once(trainer, change)) is None
 
 
+def test_what_changes_between_the_look_at_it_and_a_new_graph_counts() -> None:
+    def of_two_lengths(loss: Net) -> ListCollector:
+        batches = data()
+        batches[2] = batches[2][:, :4]
+        return ListCollector(batches)
+
+    def prepare(trainer: Trainer) -> None:
+        once(trainer, set_on_loss("scale", 5.0), "process_optim_batch", 7)
+
+    assert compare(prepare, collector=of_two_lengths) is None
+
+
 def test_what_is_trained_from_now_on_is_trained() -> None:
     def frozen() -> Net:
         loss = Net()
