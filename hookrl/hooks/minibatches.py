@@ -15,6 +15,9 @@ from hookrl.hooks.base import TrainerHookBase, TrainerLike
 from hookrl.state import integer_seed
 from hookrl.tensordicts import device_of, flattened, frame_mask, rows
 
+_TOGETHER = 100_000
+"""Indices that are drawn at once."""
+
 
 class Minibatches(TrainerHookBase):
     """Cuts each batch into minibatches, in a new random order every epoch.
@@ -106,13 +109,24 @@ class Minibatches(TrainerHookBase):
             if self._epoch == self.epochs:
                 self._index = None
                 return
+            self._draw()
+        if len(self._indices) % self.minibatches == 0:  # an epoch begins
+            self._flat = None
+        self._index = self._indices.pop()
+
+    def _draw(self) -> None:
+        """Draw the next epochs, of small batches several at once.
+
+        Between two optimization steps a call into torch takes five times as long as behind another.
+        """
+        together = max(_TOGETHER // self._frames, 1)
+        for _ in range(min(together, self.epochs - self._epoch)):
             order = torch.randperm(self._frames, generator=self._generator)
             if self._valid is not None:
                 order = self._valid[order.to(self._valid.device)]
-            self._indices = list(order.tensor_split(self.minibatches))[::-1]
+            self._indices += order.tensor_split(self.minibatches)
             self._epoch += 1
-            self._flat = None
-        self._index = self._indices.pop()
+        self._indices.reverse()
 
     def __call__(self, batch: TensorDictBase) -> Any:
         """Return the minibatch.

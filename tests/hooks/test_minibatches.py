@@ -6,7 +6,7 @@ from tensordict import TensorDict
 from toys import make_batch, make_trainer
 
 from hookrl.errors import InvalidValue
-from hookrl.hooks import Minibatches
+from hookrl.hooks import Minibatches, minibatches
 
 
 def numbered_batch(envs, steps, valid=None):
@@ -81,6 +81,13 @@ def test_what_a_hook_ahead_returns_is_what_is_cut():
 def test_each_epoch_has_an_order_of_its_own():
     first, second = draw(Minibatches(1, 2), numbered_batch(4, 16))
     assert first != second
+
+
+def test_epochs_that_are_drawn_at_once_are_those_that_are_drawn_one_by_one(monkeypatch):
+    batch = numbered_batch(4, 8)
+    together = draw(Minibatches(3, 4), batch)
+    monkeypatch.setattr(minibatches, "_TOGETHER", 1)
+    assert draw(Minibatches(3, 4), batch) == together
 
 
 def test_the_inner_loop_ends_when_the_epochs_are_over():
