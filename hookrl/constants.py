@@ -22,6 +22,8 @@ from torch._C._dynamo.guards import dict_version
 _NUMBERS = (float, str)
 _ABSENT = object()
 _is_trained = operator.attrgetter("requires_grad")
+parameters_of = operator.itemgetter("params")
+"""Those of a parameter group."""
 
 
 class Glance:
@@ -29,28 +31,29 @@ class Glance:
 
     Args:
         dictionaries: such as those of attributes, asked whether they were written to.
-        tensors: lists of those that are asked where they lie and whether they are trained.
+        tensors: asked where they lie and whether they are trained.
+        groups: the parameter groups of each optimizer; so are all parameters that are in one then.
         settings: read and compared, since there are writes beside them.
-        sized: other lists, asked how long they are.
         others: gives what else is compared.
     """
 
     def __init__(
         self,
         dictionaries: Iterable[dict[Any, Any]],
-        tensors: Iterable[list[torch.Tensor]],
+        tensors: Iterable[torch.Tensor],
+        groups: Iterable[list[dict[str, Any]]] = (),
         settings: Sequence[Setting] = (),
-        sized: Iterable[list[Any]] = (),
         others: Callable[[], Iterable[Any]] = tuple,
     ) -> None:
         self._dictionaries = list({id(one): one for one in dictionaries}.values())
-        self._tensors = list(tensors)
+        self._groups = list(groups)
+        known = {id(one) for some in self._groups for group in some for one in group["params"]}
+        self._tensors = [*{id(one): one for one in tensors if id(one) not in known}.values()]
         self._settings = (
             [one.attributes for one in settings],
             [one.name for one in settings],
             [one.default for one in settings],
         )
-        self._sized = [*self._tensors, *sized]
         self._others = others
         self._seen: list[Any] = []
         self.is_same()
@@ -59,7 +62,8 @@ class Glance:
         """Whether all is as it was when this was asked last; the same value again is no change."""
         # Code that did not run for a while takes as long to be fetched as what it reads, so there
         # are no functions of Python's in here.
-        tensors = [*itertools.chain(*self._tensors)]
+        grouped = itertools.chain(*map(parameters_of, itertools.chain(*self._groups)))
+        tensors = [*grouped, *self._tensors]
         seen = [
             # Each write takes the next number of a count that all dictionaries share: what one has
             # only grows, and the sum is the same only if each is.
@@ -67,7 +71,6 @@ class Glance:
             *map(torch.Tensor.data_ptr, tensors),
             *map(_is_trained, tensors),
             *map(dict.get, *self._settings),
-            *map(len, self._sized),
             *self._others(),
         ]
         same = seen == self._seen
@@ -103,8 +106,7 @@ class Constants:
         modules = [part for part in parts if isinstance(part, nn.Module)]
         self.parameters = list({id(p): p for m in modules for p in m.parameters()}.values())
         """Those of all modules."""
-        self.buffers = [one for m in modules for one in m._buffers.values() if one is not None]
-        """Those of all modules."""
+        self._buffers = [one for m in modules for one in m._buffers.values() if one is not None]
         self._holders: list[dict[str, Any]] = [
             own for m in modules for own in (m._parameters, m._buffers, m._modules) if own
         ]
@@ -120,31 +122,21 @@ class Constants:
 
     def glance(
         self,
-        tensors: Iterable[torch.Tensor],
+        tensors: Iterable[torch.Tensor] = (),
         *,
-        lists: Iterable[list[torch.Tensor]] = (),
         dictionaries: Iterable[dict[Any, Any]] = (),
+        groups: Iterable[list[dict[str, Any]]] = (),
         settings: Iterable[Setting] = (),
-        **more: Any,
+        others: Callable[[], Iterable[Any]] = tuple,
     ) -> Glance:
-        """Return what tells whether any of this can have changed, or what is given beside it.
-
-        Args:
-            tensors: more than those of the modules.
-            lists: others, which may be exchanged for others yet.
-            dictionaries: more of them.
-            settings: more of those that are read, as those of hooks are, which write to themselves.
-            **more: what else a `Glance` takes.
-        """
-        lists = list(lists)
-        known = {id(one) for tensors_of_list in lists for one in tensors_of_list}
-        read = {id(one): one for one in (*self.parameters, *self.buffers, *tensors)}
-        rest = [one for key, one in read.items() if key not in known]
+        """Return what tells whether any of this can have changed, or what is given beside it."""
         return Glance(
             [*self._dictionaries, *dictionaries],
-            [*lists, rest],
+            [*self.parameters, *self._buffers, *tensors],
+            groups,
+            # Hooks write to themselves.
             [*self._of_hooks, *settings],
-            **more,
+            others,
         )
 
     def settings(self) -> list[Any]:
@@ -177,7 +169,7 @@ class Constants:
 
     def _places_now(self) -> list[int]:
         """Where buffers lie; of parameters a graph knows it."""
-        return [*map(torch.Tensor.data_ptr, self.buffers)]
+        return [*map(torch.Tensor.data_ptr, self._buffers)]
 
     def _watched(self) -> list[Any]:
         objects = values_in(self._holders)

@@ -32,7 +32,7 @@ class Hook:
 
 def test_changes_are_noticed_once() -> None:
     module = Sum()
-    glance = Constants([module]).glance([])
+    glance = Constants([module]).glance()
     assert glance.is_same()
     module.inner.training = False
     assert not glance.is_same()
@@ -43,7 +43,7 @@ def test_changes_are_noticed_once() -> None:
 
 def test_reading_is_no_change_nor_is_the_same_value_again() -> None:
     module, hook = Sum(), Hook()
-    glance = Constants([module], [hook]).glance([])
+    glance = Constants([module], [hook]).glance()
     assert module.inner(torch.ones(2)).shape == (1,)
     assert module.count == 3
     module.count = module.count
@@ -66,7 +66,7 @@ SETTINGS: dict[str, tuple[Callable[[Sum, Hook], Any], list[str]]] = {
 def test_settings_that_change_are_named(change: Any, names: list[str]) -> None:
     module, hook = Sum(), Hook()
     constants = Constants([module], [hook])
-    glance, before = constants.glance([]), constants.settings()
+    glance, before = constants.glance(), constants.settings()
     hook.calls += 1
     assert constants.settings() == before
     assert constants.has_same_parts
@@ -92,7 +92,7 @@ PARTS: dict[str, Callable[[Sum], Any]] = {
 def test_parts_that_are_replaced_are_noticed(change: Callable[[Sum], Any]) -> None:
     module = Sum()
     constants = Constants([module])
-    glance, settings = constants.glance([]), constants.settings()
+    glance, settings = constants.glance(), constants.settings()
     change(module)
     assert not glance.is_same()
     assert constants.settings() == settings
@@ -107,6 +107,7 @@ BESIDE: dict[str, Callable[[torch.optim.Adam], Any]] = {
     "a setting": lambda o: o.param_groups[0].update(eps=1.0),
     "a group": _another_group,
     "a parameter of a group": lambda o: o.param_groups[0]["params"].pop(),
+    "the parameters of a group": lambda o: o.param_groups[0].update(params=[]),
     "where a parameter lies": lambda o: setattr(
         o.param_groups[0]["params"][0], "data", torch.ones(1)
     ),
@@ -120,11 +121,9 @@ def test_what_is_given_beside_is_looked_at_too(change: Callable[[torch.optim.Ada
     optimizer = torch.optim.Adam(parameters)
     traced = TracedAdam(optimizer)
     glance = Constants([Sum()]).glance(
-        [],
-        lists=[group["params"] for group in optimizer.param_groups],
         dictionaries=traced.dictionaries,
+        groups=[optimizer.param_groups],
         settings=traced.settings,
-        sized=[optimizer.param_groups],
     )
     optimizer.param_groups[0]["lr"] = 0.5
     assert glance.is_same()

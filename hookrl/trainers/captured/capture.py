@@ -128,13 +128,12 @@ class Capture:
         optimizers = [traced for _, traced in self._optimizers]
         self.glance = self._constants.glance(
             [one for graph in self._graphs for one in graph.parameters],
-            lists=[group["params"] for traced in optimizers for group in traced.param_groups],
             dictionaries=[
                 *(vars(hook) for hook, _ in self._optimizers),
                 *(entries for traced in optimizers for entries in traced.dictionaries),
             ],
+            groups=[traced.param_groups for traced in optimizers],
             settings=self._settings,
-            sized=[traced.param_groups for traced in optimizers],
             others=functools.partial(_of_trainer, self.trainer),
         )
 

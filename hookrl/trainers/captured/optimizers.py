@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hookrl.constants import Setting, are_same, values_in
+from hookrl.constants import Setting, are_same, parameters_of, values_in
 from hookrl.graph import NotCapturable
 
 CAPTURABLE = (torch.optim.Adam, torch.optim.AdamW)
-_parameters_of = operator.itemgetter("params")
 _CONSTANTS = ("betas", "eps", "weight_decay", "maximize", "decoupled_weight_decay")
 
 
@@ -83,7 +81,7 @@ class TracedAdam:
         )
 
     def _parameters_now(self) -> list[Tensor]:
-        return [*itertools.chain.from_iterable(map(_parameters_of, self.param_groups))]
+        return [*itertools.chain.from_iterable(map(parameters_of, self.param_groups))]
 
     def take_up_rates(self) -> None:
         """Have the captured step use the learning rates of now."""
