@@ -85,11 +85,10 @@ class InnerLoop:
         loss_module: Any = self.trainer.loss_module
         optimizer = self.trainer.optimizer
         parameters = [*loss_module.parameters()]
-        generator, means = self.minibatches._generator, RunningMeans()
-        for _ in range(CONFIG.epochs):
+        means = RunningMeans()
+        for indices in self._drawn():
             flat = flattened(self.batch.select(*loss_module.in_keys))
-            order = torch.randperm(len(flat), generator=generator)
-            for index in order.tensor_split(CONFIG.minibatches):
+            for index in indices:
                 losses = loss_module(rows(flat, index))
                 total = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
                 if not math.isfinite(total.item()):
@@ -99,6 +98,14 @@ class InnerLoop:
                 put(losses, "grad_norm", norm)
                 step_and_clear(optimizer)
                 means.add(losses.detach())
+
+    def _drawn(self) -> list[tuple[torch.Tensor, ...]]:
+        """The minibatches of all epochs, drawn at once, as the hook draws them."""
+        generator, frames = self.minibatches._generator, self.batch.numel()
+        return [
+            torch.randperm(frames, generator=generator).tensor_split(CONFIG.minibatches)
+            for _ in range(CONFIG.epochs)
+        ]
 
     def bare_graph(self) -> Callable[[], None]:
         """The graphs that one loop runs, alone, with what they then received."""
@@ -113,13 +120,11 @@ class InnerLoop:
     def graph_by_hand(self) -> Callable[[], None]:
         """The same graph in a loop that a script would have around it."""
         (graph, (_, *leaves)), *_ = self._graph_calls()
-        generator, frames = self.minibatches._generator, self.batch.numel()
 
         def run() -> None:
             means: Any = 0.0
-            for _ in range(CONFIG.epochs):
-                order = torch.randperm(frames, generator=generator)
-                for index in order.tensor_split(CONFIG.minibatches):
+            for indices in self._drawn():
+                for index in indices:
                     losses, permitted, *_ = graph.run([index, *leaves])
                     if not permitted:
                         raise FloatingPointError("the loss is not finite")
